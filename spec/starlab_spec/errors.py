@@ -1,0 +1,63 @@
+"""What can be wrong with a value that the data sheet bounds. Never about links or boards.
+
+    SpecError
+    ├── LimitExceeded      a value lies outside a stated limit: name, value, limit, unit
+    ├── UnknownName        a channel, register or field that the data sheet does not have
+    └── ShapeError         an array of another shape or kind than the chip takes
+
+All of them are the caller's fault, and all of them are ``ValueError``.
+"""
+
+from collections.abc import Iterable
+
+
+class SpecError(ValueError):
+    """Root of everything that this package raises."""
+
+
+class LimitExceeded(SpecError):
+    """A value lies outside a limit.
+
+    Attributes:
+        name: The quantity, by its data-sheet name.
+        value: What was asked.
+        limit: The limit that it crosses.
+        unit: Unit of both; empty for a plain number.
+    """
+
+    def __init__(self, name: str, value: float, limit: float, unit: str = "") -> None:
+        self.name = name
+        self.value = value
+        self.limit = limit
+        self.unit = unit
+        side = "above" if value > limit else "below"
+        tail = f" {unit}" if unit else ""
+        super().__init__(f"{name} {value:g}{tail} is {side} the {limit:g}{tail} limit")
+
+
+class UnknownName(SpecError):
+    """A name that the data sheet does not have.
+
+    Attributes:
+        kind: What was looked up: "supply", "register", "field".
+        name: The name that was asked.
+        known: The names that exist.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(self.known)}")
+
+
+class ShapeError(SpecError):
+    """An array whose shape, type or content the chip cannot take.
+
+    Attributes:
+        name: The argument.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"{name} {problem}")

@@ -7,7 +7,7 @@ and selectors of a 130 nm, 5 V-tolerant process bear.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlab_spec.errors import LimitExceeded, UnknownName
@@ -28,7 +28,7 @@ class Channel(ABC):
     """Published name, as in ``VBLset``."""
     chip_select: int
     """Published address: chip select of the potentiometer."""
-    register: int
+    register: int = field()  # not bare: the metaclass of ABC has a `register` of its own
     """Published address: register of the potentiometer."""
     default: float
     """Published setting, in ``unit``."""

@@ -1,0 +1,182 @@
+"""The cells of one array: their conductances, which can be formed, and how pulses move them.
+
+Converts nothing and counts nothing. 5 bytes a cell.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip.batches import plain
+from starlab_sim.chip.energy import cell_energy_j, line_energy_j
+from starlab_sim.chip.tuning import Motion, form_rows, pulse_rows
+from starlab_sim.devices import (
+    DeviceModel,
+    Forming,
+    PulseConditions,
+    VIRGIN_RANGE_uS,
+    can_form,
+    step_factor,
+)
+from starlab_spec.errors import LimitExceeded, ShapeError
+from starlab_spec.geometry import (
+    ArrayGeometry,
+    CONDUCTANCE_MAX_uS,
+    CONDUCTANCE_MIN_uS,
+    VIRGIN_MAX_uS,
+    WINDOW_uS,
+)
+from starlab_spec.operations import PulseKind
+
+
+class CellArray:
+    """Cells of one array. A cell that conducts below 0.1 uS is virgin.
+
+    Attributes:
+        geometry: Which array.
+        conductance_uS: Shape (2, inputs, outputs), float32.
+        formable: Same shape, bool: False for cells that no FORM pulse will ever form.
+        rng: Noise of pulses and of forming.
+    """
+
+    def __init__(
+        self,
+        geometry: ArrayGeometry,
+        seed: np.random.SeedSequence,
+        device: DeviceModel,
+        forming: Forming,
+        cycle_noise_uS: float,
+        *,
+        formed: bool,
+    ) -> None:
+        """Fabricate the cells.
+
+        Args:
+            geometry: Which array.
+            seed: Decides the cells, and later their noise.
+            device: What SET and RESET pulses do.
+            forming: Yield, and what FORM does.
+            cycle_noise_uS: Standard deviation that each nominal pulse adds to the model's own.
+            formed: Deliver the array formed.
+        """
+        fabrication, self.rng = (np.random.Generator(np.random.PCG64(s)) for s in seed.spawn(2))
+        self.geometry = geometry
+        self._device = device
+        self._forming = forming
+        self._cycle_noise_uS = cycle_noise_uS
+        shape = geometry.shape
+        cells_uS = fabrication.uniform(*VIRGIN_RANGE_uS, shape)
+        self.formable: NDArray[np.bool_] = fabrication.random(shape) < forming.yield_fraction
+        if formed:
+            formed_uS = fabrication.normal(forming.target_uS, forming.spread_uS, shape)
+            formed_uS = formed_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS)
+            cells_uS = np.where(self.formable, formed_uS, cells_uS)
+        self.conductance_uS: NDArray[np.float32] = cells_uS.astype(np.float32)
+
+    @property
+    def virgin(self) -> NDArray[np.bool_]:
+        """Cells that are not formed, shape (2, inputs, outputs)."""
+        return self.conductance_uS < VIRGIN_MAX_uS
+
+    def overwrite(self, values_uS: NDArray[np.floating[Any]]) -> None:
+        """Put every cell at a conductance, clipped to the window; virgin cells become formed.
+
+        Raises:
+            ShapeError: ``values_uS`` is not (2, inputs, outputs).
+        """
+        if values_uS.shape != self.geometry.shape:
+            raise ShapeError(
+                f"conductance of array {self.geometry.number}",
+                f"has shape {values_uS.shape}, expected {self.geometry.shape}",
+            )
+        self.conductance_uS[...] = values_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS)
+
+    def check_mask(self, mask: NDArray[np.bool_], first_row: int) -> None:
+        """Refuse a mask that does not fit the rows from ``first_row`` on.
+
+        Raises:
+            ShapeError: Not bool, or not (2, rows, outputs).
+            LimitExceeded: Rows beyond the array.
+        """
+        planes, inputs, outputs = self.geometry.shape
+        if mask.dtype != np.bool_ or mask.ndim != 3 or mask.shape[::2] != (planes, outputs):
+            raise ShapeError(
+                f"mask of array {self.geometry.number}",
+                f"is {mask.dtype} {mask.shape}, expected bool ({planes}, rows, {outputs})",
+            )
+        if not 0 <= first_row <= inputs - mask.shape[1]:
+            last = first_row + mask.shape[1] - 1
+            raise LimitExceeded("row", *((last, inputs - 1) if last >= inputs else (first_row, 0)))
+
+    def motion(self, set_pulse: PulseConditions, reset_pulse: PulseConditions) -> Motion:
+        """Steps and energies of SET and RESET pulses on this array.
+
+        Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
+        scale means and deviations alike [O].
+        """
+        pulses = {PulseKind.SET: set_pulse, PulseKind.RESET: reset_pulse}
+        factors = np.array(
+            [[step_factor(self.geometry.number, kind, pulse)] for kind, pulse in pulses.items()]
+        )
+        tables = (self._device.set_steps, self._device.reset_steps)
+        mean_uS = factors * np.array([table.mean_uS for table in tables])
+        std_uS = np.array([table.std_uS for table in tables])
+        sigma_uS = factors * np.hypot(std_uS, self._cycle_noise_uS)
+        energies = np.array([_pulse_energies_j(pulse) for pulse in pulses.values()])
+        return Motion(
+            mean_uS=mean_uS.astype(np.float32),
+            sigma_uS=sigma_uS.astype(np.float32),
+            noisy=sigma_uS.any(axis=1),
+            bins_per_uS=np.float32(mean_uS.shape[1] / WINDOW_uS),
+            cell_j=energies[:, 0].copy(),
+            line_j=energies[:, 1].copy(),
+        )
+
+    def pulse(
+        self,
+        kind: PulseKind,
+        mask: NDArray[np.bool_],
+        first_row: int,
+        conditions: PulseConditions,
+        count: int,
+        energy_j: NDArray[np.float64],
+    ) -> int:
+        """Pulses on masked cells, row by row; adds to ``energy_j[0]``.
+
+        Args:
+            kind: SET, RESET or FORM.
+            mask: Checked by :meth:`check_mask`.
+            first_row: Row that the mask begins with.
+            conditions: Voltages and width.
+            count: Pulses per cell.
+            energy_j: Shape (1,).
+
+        Returns:
+            How many cells were selected.
+        """
+        mask = plain(mask)
+        if kind is not PulseKind.FORM:
+            motion = self.motion(conditions, conditions)
+            return pulse_rows(
+                self.conductance_uS, mask, first_row, int(kind), count, motion, self.rng, energy_j
+            )
+        strong_enough = can_form(conditions)
+        return form_rows(
+            self.conductance_uS,
+            self.formable if strong_enough else np.zeros_like(self.formable),
+            mask,
+            first_row,
+            count,
+            self._forming.target_uS,
+            self._forming.spread_uS,
+            *_pulse_energies_j(conditions),
+            self.rng,
+            energy_j,
+        )
+
+
+def _pulse_energies_j(pulse: PulseConditions) -> tuple[float, float]:
+    """Energy of a pulse: per uS of the cell, and of driving a row's lines."""
+    voltage_v = pulse.amplitude_mv * 1e-3
+    return cell_energy_j(voltage_v, pulse.width_ns), line_energy_j(voltage_v)

@@ -1,0 +1,437 @@
+"""The emulated chip: two arrays and what can be done with them, in physical settings.
+
+Knows no register, no memory and no frame: the board does. Not thread-safe: one caller at a time.
+"""
+
+from collections.abc import Callable
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip import energy, kernels
+from starlab_sim.chip.array import CellArray
+from starlab_sim.chip.batches import (
+    CHUNK_PULSES,
+    CHUNK_SAMPLES,
+    Aborted,
+    Inference,
+    Progress,
+    Training,
+    batch,
+    chunks,
+)
+from starlab_sim.chip.converters import Converters, Rails
+from starlab_sim.chip.counters import Counters, Meter
+from starlab_sim.chip.learning import Learning, Schedule, Tuning
+from starlab_sim.chip.readout import readout
+from starlab_sim.chip.tuning import train_batch
+from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
+from starlab_spec.errors import LimitExceeded, ShapeError
+from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, array_geometry
+from starlab_spec.operations import PulseKind
+from starlab_spec.samples import SAMPLE_BYTES
+
+
+class Chip:
+    """A chip with its own seed: same seed and same calls, same bits.
+
+    Nor does it matter how many samples or rows a call takes: two calls do what one would.
+
+    Attributes:
+        device: The device model of its cells.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        device: str | DeviceModel = "nonlinear-3",
+        formed: bool = False,
+        forming: Forming | None = None,
+        cycle_noise_uS: float = 0.0,
+    ) -> None:
+        """Fabricate a chip.
+
+        Args:
+            seed: Decides its cells and all noise.
+            device: Device model, or the name of a preset.
+            formed: Delivered formed, or virgin.
+            forming: What FORM does; default: every cell to 11 uS with a spread of 0.5 uS.
+            cycle_noise_uS: Standard deviation that each nominal pulse adds to the model's own.
+
+        Raises:
+            UnknownName: No such preset.
+            LimitExceeded: Negative noise.
+        """
+        if not cycle_noise_uS >= 0:
+            raise LimitExceeded("cycle noise", cycle_noise_uS, 0, "uS")
+        self.device = preset(device) if isinstance(device, str) else device
+        forming = Forming() if forming is None else forming
+        seeds = np.random.SeedSequence(seed).spawn(2)
+        self._array1, self._array2 = (
+            CellArray(geometry, one, self.device, forming, cycle_noise_uS, formed=formed)
+            for geometry, one in zip((ARRAY1, ARRAY2), seeds, strict=True)
+        )
+        self._meter = Meter()
+
+    @staticmethod
+    def warm_up() -> None:
+        """Compile all kernels, or load them from the cache on disk."""
+        chip = Chip()
+        rails, converters = Rails(), Converters()
+        sample = np.zeros((1, SAMPLE_BYTES), np.uint8)
+        target = np.zeros((1, ARRAY2.outputs), np.int32)
+        mask = np.zeros((2, 1, ARRAY1.outputs), np.bool_)
+        for kind in PulseKind:
+            chip.pulse(1, kind, mask, rails.pulse(kind, 50))
+        chip.read(1, rows=range(1), rails=rails, converters=converters)
+        inference = chip.infer(sample, rails=rails, converters=converters)
+        chip.vmm(sample, rails=rails, converters=converters)
+        chip.vmm2(inference.hidden, rails=rails, converters=converters)
+        chip.train(
+            sample,
+            target,
+            rails=rails,
+            converters=converters,
+            learning=Learning(),
+            tuning=Tuning.at(rails, Schedule.cyclic()),
+        )
+
+    @property
+    def counters(self) -> Counters:
+        """What the chip has done since it was made."""
+        return self._meter.snapshot()
+
+    def conductance_uS(self, array: int) -> NDArray[np.float32]:
+        """Conductance of every cell, (2, inputs, outputs): a look that no real chip allows."""
+        return self._array(array).conductance_uS.copy()
+
+    def set_conductance_uS(self, array: int, values_uS: NDArray[np.floating[Any]]) -> None:
+        """Put cells at conductances, clipped to the window: what no real chip can do.
+
+        Args:
+            array: 1 or 2.
+            values_uS: Shape (2, inputs, outputs); every cell becomes a formed one.
+
+        Raises:
+            ShapeError: Another shape.
+        """
+        self._array(array).overwrite(values_uS)
+
+    def virgin(self, array: int) -> NDArray[np.bool_]:
+        """Which cells are not formed, (2, inputs, outputs)."""
+        return self._array(array).virgin
+
+    def pulse(
+        self,
+        array: int,
+        kind: PulseKind,
+        mask: NDArray[np.bool_],
+        conditions: PulseConditions,
+        *,
+        count: int = 1,
+        first_row: int = 0,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Pulses on selected cells, open loop.
+
+        SET and RESET leave virgin cells as they are, FORM leaves formed ones.
+
+        Args:
+            array: 1 or 2.
+            kind: SET, RESET or FORM.
+            mask: Selected cells of consecutive rows, (2, rows, outputs).
+            conditions: Voltages and width.
+            count: Pulses on each selected cell.
+            first_row: Row of the array that the mask begins with.
+            aborted: Asked between chunks of rows.
+            progress: Told the rows done.
+
+        Returns:
+            Rows done: all, unless aborted.
+
+        Raises:
+            ShapeError: The mask fits no rows of the array.
+            LimitExceeded: Less than one pulse, or rows beyond the array.
+        """
+        cells = self._array(array)
+        cells.check_mask(mask, first_row)
+        if count < 1:
+            raise LimitExceeded("pulse count", count, 1)
+        step = max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        done = 0
+        for part in chunks(mask.shape[1], step, aborted, progress):
+            selection = mask[:, part]
+            row = first_row + part.start
+            selected = cells.pulse(kind, selection, row, conditions, count, self._meter.energy_j)
+            lines = selection.any(axis=2)
+            self._meter.pulses[array - 1, kind] += count * selected
+            self._meter.operations[kind] += int(lines.any(axis=0).sum())
+            self._meter.time_ticks += count * int(lines.sum()) * energy.pulse_ticks(conditions)
+            done = part.stop
+        return done
+
+    def read(
+        self,
+        array: int,
+        *,
+        rows: range | None = None,
+        planes: tuple[int, ...] = (PLUS, MINUS),
+        rails: Rails,
+        converters: Converters,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.uint8]:
+        """READ every cell of some rows: 8-bit codes, 0.1 uS each at the nominal read voltage.
+
+        Args:
+            array: 1 or 2.
+            rows: Consecutive rows; default: all.
+            planes: Which cells, in the order of the result.
+            rails: VBL27, VBL23 and the clamp.
+            converters: Only the bias of the array's integrators matters.
+            aborted: Asked between chunks of rows.
+            progress: Told the rows done.
+
+        Returns:
+            Codes, (planes, rows done, outputs).
+
+        Raises:
+            LimitExceeded: Rows that the array does not have.
+        """
+        cells = self._array(array)
+        inputs, outputs = cells.geometry.inputs, cells.geometry.outputs
+        rows = range(inputs) if rows is None else rows
+        if not 0 <= rows.start <= rows.stop <= inputs:
+            raise LimitExceeded("row", rows.stop - 1 if rows.stop > inputs else rows.start, inputs)
+        full_scale_ua = converters.read_full_scale_ua(array)
+        codes = np.empty((len(planes), len(rows), outputs), np.uint8)
+        done = 0
+        for part in chunks(len(rows), inputs, aborted, progress):
+            for index, plane in enumerate(planes):
+                minus = plane == MINUS and array == ARRAY1.number
+                read_v = (rails.read_minus_mv if minus else rails.read_plus_mv) * 1e-3
+                kernels.read_rows(
+                    cells.conductance_uS[plane, rows.start + part.start : rows.start + part.stop],
+                    read_v,
+                    full_scale_ua,
+                    energy.read_row_energy_j(read_v, outputs),
+                    energy.read_cell_energy_j(read_v),
+                    codes[index, part],
+                    self._meter.energy_j,
+                )
+            conversions = len(planes) * (part.stop - part.start)
+            self._meter.read_operations += part.stop - part.start
+            self._meter.cells_read += conversions * outputs
+            self._meter.time_ticks += conversions * energy.read_row_ticks()
+            done = part.stop
+        return codes[:, :done]
+
+    def vmm(
+        self,
+        samples: NDArray[np.uint8],
+        *,
+        rails: Rails,
+        converters: Converters,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.uint8]:
+        """Array 1 alone: hidden pulse counts of packed samples.
+
+        Args:
+            samples: Packed as the board's memory holds them, (n, 98).
+            rails: VBL27, VBL23 and the clamp.
+            converters: N1, and what sets the full scale of array 1.
+            aborted: Asked between chunks of samples.
+            progress: Told the samples done.
+
+        Returns:
+            Codes 0..2^N1 - 1, (done, 100).
+
+        Raises:
+            ShapeError: ``samples`` is not (n, 98).
+        """
+        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
+        settings = readout(rails, converters)
+        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
+        cells = self._array1.conductance_uS
+
+        def multiply(part: slice) -> None:
+            used_j = self._meter.energy_j
+            kernels.multiply1_batch(cells, samples[part], settings, hidden[part], used_j)
+
+        ticks = energy.multiply1_ticks(converters)
+        done = self._infer_chunks(multiply, len(samples), ticks, aborted, progress)
+        return hidden[:done]
+
+    def vmm2(
+        self,
+        hidden: NDArray[np.uint8],
+        *,
+        rails: Rails,
+        converters: Converters,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.int32]:
+        """Array 2 alone: outputs of hidden pulse counts.
+
+        Args:
+            hidden: Pulse counts, (n, 100); more than 2^N1 - 1 of them are taken as they are.
+            rails: VBL27 and the clamp.
+            converters: N2, and what sets the full scale of array 2.
+            aborted: Asked between chunks of vectors.
+            progress: Told the vectors done.
+
+        Returns:
+            Accumulated code differences, (done, 10): 17 bits hold them.
+
+        Raises:
+            ShapeError: ``hidden`` is not (n, 100).
+        """
+        hidden = batch("hidden counts", hidden, np.uint8, ARRAY2.inputs)
+        settings = readout(rails, converters)
+        outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
+        cells = self._array2.conductance_uS
+
+        def multiply(part: slice) -> None:
+            used_j = self._meter.energy_j
+            kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], used_j)
+
+        ticks = energy.inference_ticks(converters)
+        done = self._infer_chunks(multiply, len(hidden), ticks, aborted, progress)
+        return outputs[:done]
+
+    def infer(
+        self,
+        samples: NDArray[np.uint8],
+        *,
+        rails: Rails,
+        converters: Converters,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> Inference:
+        """Both arrays: outputs of packed samples. Arguments and errors as of :meth:`vmm`."""
+        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
+        settings = readout(rails, converters)
+        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
+        outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
+
+        def infer(part: slice) -> None:
+            kernels.infer_batch(
+                self._array1.conductance_uS,
+                self._array2.conductance_uS,
+                samples[part],
+                settings,
+                hidden[part],
+                outputs[part],
+                self._meter.energy_j,
+            )
+
+        ticks = energy.inference_ticks(converters)
+        done = self._infer_chunks(infer, len(samples), ticks, aborted, progress)
+        return Inference(hidden=hidden[:done], outputs=outputs[:done])
+
+    def train(
+        self,
+        samples: NDArray[np.uint8],
+        targets: NDArray[np.int32],
+        *,
+        rails: Rails,
+        converters: Converters,
+        learning: Learning,
+        tuning: Tuning,
+        phase: int = 0,
+        aborted: Aborted | None = None,
+        progress: Progress | None = None,
+    ) -> Training:
+        """One learning step per sample, by the rules of `starlab_spec.stellar`.
+
+        Args:
+            samples: Packed as the board's memory holds them, (n, 98).
+            targets: Output codes to learn, (n, 10).
+            rails: Read rails; those of the pulses are within ``tuning``.
+            converters: Settings of the forward pass.
+            learning: Thresholds and activation.
+            tuning: Schedule and pulses.
+            phase: Phase of the first sample.
+            aborted: Asked between chunks of samples.
+            progress: Told the samples done.
+
+        Returns:
+            What each sample done gave and took, and the phase of the next one.
+
+        Raises:
+            ShapeError: Arrays of other shapes, or of different length.
+            LimitExceeded: A phase that the schedule does not have.
+        """
+        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
+        targets = batch("targets", targets, np.int32, ARRAY2.outputs)
+        if len(targets) != len(samples):
+            raise ShapeError("targets", f"are {len(targets)}, expected {len(samples)}")
+        counts = tuning.schedule.pulse_counts()
+        if not 0 <= phase < len(counts):
+            raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
+        motion1 = self._array1.motion(tuning.set1, tuning.reset1)
+        motion2 = self._array2.motion(tuning.set2, tuning.reset2)
+        settings = readout(rails, converters)
+        rules = learning.rules()
+        forward_ticks = energy.inference_ticks(converters)
+        tuning_ticks = energy.tuning_ticks(tuning)
+        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
+        outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
+        pulses = np.empty((len(samples), 2), np.int32)
+        done = 0
+        for part in chunks(len(samples), CHUNK_SAMPLES, aborted, progress):
+            steps = part.stop - part.start
+            self._meter.time_ticks += steps * forward_ticks + sum(
+                islice(cycle(tuning_ticks), phase, phase + steps)
+            )
+            phase = train_batch(
+                self._array1.conductance_uS,
+                self._array2.conductance_uS,
+                samples[part],
+                targets[part],
+                settings,
+                rules,
+                counts,
+                phase,
+                motion1,
+                motion2,
+                self._array1.rng,
+                self._array2.rng,
+                hidden[part],
+                outputs[part],
+                pulses[part],
+                self._meter.energy_j,
+                self._meter.pulses,
+            )
+            self._meter.training_steps += steps
+            done = part.stop
+        return Training(
+            hidden=hidden[:done],
+            outputs=outputs[:done],
+            pulses1=pulses[:done, 0],
+            pulses2=pulses[:done, 1],
+            phase=phase,
+        )
+
+    def _infer_chunks(
+        self,
+        run: Callable[[slice], None],
+        total: int,
+        ticks_each: int,
+        aborted: Aborted | None,
+        progress: Progress | None,
+    ) -> int:
+        done = 0
+        for part in chunks(total, CHUNK_SAMPLES, aborted, progress):
+            run(part)
+            self._meter.count_inferences(part.stop - part.start, ticks_each)
+            done = part.stop
+        return done
+
+    def _array(self, number: int) -> CellArray:
+        return self._array1 if array_geometry(number) is ARRAY1 else self._array2

@@ -1,0 +1,91 @@
+"""What a chip has done since it was made: pulses, operations, time, energy. Resets nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from starlab_spec.operations import PulseKind
+from starlab_spec.units import TICK_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """A snapshot. Pulses are counted per cell, with those on cells that cannot move."""
+
+    set_pulses: tuple[int, int] = (0, 0)
+    """SET pulses on cells of arrays 1 and 2."""
+    reset_pulses: tuple[int, int] = (0, 0)
+    """RESET pulses on cells of arrays 1 and 2."""
+    form_pulses: tuple[int, int] = (0, 0)
+    """FORM pulses on cells of arrays 1 and 2."""
+    set_operations: int = 0
+    """Rows addressed by SET operations."""
+    reset_operations: int = 0
+    """Rows addressed by RESET operations."""
+    form_operations: int = 0
+    """Rows addressed by FORM operations."""
+    read_operations: int = 0
+    """Rows addressed by READ operations."""
+    cells_read: int = 0
+    """Cells that READ converted."""
+    inferences: int = 0
+    """Vectors multiplied by one array or by both, without learning."""
+    training_steps: int = 0
+    """Samples learned."""
+    time_ticks: int = 0
+    """Emulated time that operations took, in clock cycles of 50 ns."""
+    energy_j: float = 0.0
+    """Energy that operations took."""
+
+    @property
+    def pulses(self) -> int:
+        """Pulses of all kinds on both arrays."""
+        return sum(self.set_pulses) + sum(self.reset_pulses) + sum(self.form_pulses)
+
+    @property
+    def time_s(self) -> float:
+        """Emulated time in seconds."""
+        return self.time_ticks * TICK_NS * 1e-9
+
+
+class Meter:
+    """The running totals behind the snapshots.
+
+    Attributes:
+        pulses: By array and kind, (2, 3).
+        operations: Rows addressed, by kind.
+        energy_j: One number, for the kernels to add to.
+    """
+
+    def __init__(self) -> None:
+        self.pulses = np.zeros((2, len(PulseKind)), np.int64)
+        self.operations = np.zeros(len(PulseKind), np.int64)
+        self.energy_j = np.zeros(1)
+        self.read_operations = 0
+        self.cells_read = 0
+        self.inferences = 0
+        self.training_steps = 0
+        self.time_ticks = 0
+
+    def count_inferences(self, count: int, ticks_each: int) -> None:
+        """Add some inferences and their time."""
+        self.inferences += count
+        self.time_ticks += count * ticks_each
+
+    def snapshot(self) -> Counters:
+        """The totals now."""
+        by_kind = [(int(one), int(two)) for one, two in self.pulses.T]
+        return Counters(
+            set_pulses=by_kind[PulseKind.SET],
+            reset_pulses=by_kind[PulseKind.RESET],
+            form_pulses=by_kind[PulseKind.FORM],
+            set_operations=int(self.operations[PulseKind.SET]),
+            reset_operations=int(self.operations[PulseKind.RESET]),
+            form_operations=int(self.operations[PulseKind.FORM]),
+            read_operations=self.read_operations,
+            cells_read=self.cells_read,
+            inferences=self.inferences,
+            training_steps=self.training_steps,
+            time_ticks=self.time_ticks,
+            energy_j=float(self.energy_j[0]),
+        )

@@ -1,0 +1,31 @@
+"""Device models: what a pulse does to a cell. Holds no cells; the arrays of `chip` do."""
+
+from starlab_sim.devices.forming import Forming, VIRGIN_RANGE_uS
+from starlab_sim.devices.presets import PRESET_NAMES, preset
+from starlab_sim.devices.pulses import (
+    NOMINAL_AMPLITUDE_MV,
+    NOMINAL_WIDTH_NS,
+    STEP_VOLTAGE_MV,
+    THRESHOLD_MV,
+    PulseConditions,
+    can_form,
+    step_factor,
+)
+from starlab_sim.devices.table import BINS, DeviceModel, StepTable
+
+__all__ = [
+    "BINS",
+    "NOMINAL_AMPLITUDE_MV",
+    "NOMINAL_WIDTH_NS",
+    "PRESET_NAMES",
+    "STEP_VOLTAGE_MV",
+    "THRESHOLD_MV",
+    "DeviceModel",
+    "Forming",
+    "PulseConditions",
+    "StepTable",
+    "VIRGIN_RANGE_uS",
+    "can_form",
+    "preset",
+    "step_factor",
+]

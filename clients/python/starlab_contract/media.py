@@ -1,0 +1,9 @@
+"""Media types of bodies. Reads and writes none of them."""
+
+from typing import Final
+
+JSON_TYPE: Final = "application/json"
+NPY_TYPE: Final = "application/x-npy"
+"""One array in NumPy's own format, never pickled: the main array of the call."""
+NPZ_TYPE: Final = "application/x-npz"
+"""Several arrays, by the names of the fields."""

@@ -1,0 +1,96 @@
+"""What went wrong, as `application/problem+json` (RFC 9457). Raises nothing."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from starlab_contract.base import ReplyBody
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class ProblemKind(StrEnum):
+    """Values of a problem's `type`: what a program may branch on."""
+
+    ABORTED = "aborted"
+    """409: an abort or an emergency stop ended the operation; what was done is stated."""
+    BOARD_AWAY = "board-away"
+    """503: the board does not answer; nothing was executed."""
+    BOARD_BUSY = "board-busy"
+    """409: another call holds the board; nothing was executed."""
+    BOARD_FAILED = "board-failed"
+    """502: the board answered with a failure that is not the caller's fault."""
+    BODY_TOO_LARGE = "body-too-large"
+    """413: more bytes than the server takes."""
+    EMERGENCY_STOP = "emergency-stop"
+    """409: an emergency stop is latched; DELETE it first."""
+    FAULT_LATCHED = "fault-latched"
+    """409: a hardware fault is latched."""
+    IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use"
+    """409: the first call with this key is still running."""
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    """422: this key came with another body before."""
+    INTERNAL = "internal-error"
+    """500: a defect of the server."""
+    INVALID = "invalid-input"
+    """422: a field is missing, unknown, or of another kind or shape; see `field`, `errors`."""
+    LIMIT_EXCEEDED = "limit-exceeded"
+    """422: a value outside its limits; see `value`, `limit`, `unit` and `channel` or `field`."""
+    LINK_LOST = "link-lost"
+    """504: the board stopped answering; no command is in doubt."""
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    """405: the address exists, but not for this method."""
+    NOT_ACCEPTABLE = "not-acceptable"
+    """406: none of the media types in `Accept` can be given."""
+    NOT_FORMED = "not-formed"
+    """409: the array's cells are virgin; form it first."""
+    NOT_FOUND = "not-found"
+    """404: no such address, board, array or register."""
+    NOT_READY = "not-ready"
+    """409: a supply is off or has not settled."""
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    """502: it is not known whether the commands listed in `commands` were executed."""
+    UNSUPPORTED = "unsupported"
+    """409: this board cannot do that; for example, emulator commands on a real board."""
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    """415: a body of another media type than the call takes."""
+
+
+class FieldError(ReplyBody):
+    """One field of the request that is wrong."""
+
+    field: str
+    """Its path: `settings.th`, `VBLset.mv`."""
+    message: str
+    """What is wrong with it."""
+
+
+class Problem(BaseModel):
+    """An error reply. Members beyond these depend on the case."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    type: str
+    """One of ProblemKind; a client treats an unknown one by its status."""
+    title: str
+    """The same in words."""
+    status: int
+    """The HTTP status."""
+    detail: str
+    """What was asked, what was wrong with it, the limit and the unit."""
+    board: str | None = None
+    """Which board, where one is concerned."""
+    field: str | None = None
+    """Which field of the request, where one is to blame."""
+    channel: str | None = None
+    """Which supply."""
+    value: float | str | None = None
+    """What was asked."""
+    limit: float | None = None
+    """The limit that it crosses."""
+    unit: str | None = None
+    """Unit of value and limit."""
+    errors: list[FieldError] | None = None
+    """Every field that is wrong, where there are several."""
+    commands: list[str] | None = None
+    """Commands in doubt (outcome-unknown)."""

@@ -1,0 +1,336 @@
+"""The emulated board: executes the transactions of commands on registers, memory and chip.
+
+Opens no socket and knows no frame: the server and the protocol's responder do.
+"""
+
+import random
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from starlab_sim.chip import Chip
+from starlab_sim.control import Control, Report
+from starlab_sim.emulator_commands import EmulatorRequest, Specimen, parse_request
+from starlab_sim.errors import Refused
+from starlab_sim.faults import EMERGENCY_STOP, SUPPLY_FAULTS, fault_mask
+from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
+from starlab_sim.register_file import pack_words
+from starlab_sim.sequencer import SHORT_OPERATIONS, plan
+from starlab_sim.state import PoweredState
+from starlab_sim.supplies import Setting
+from starlab_spec.errors import LimitExceeded, SpecError
+from starlab_spec.registers import register
+from starlab_spec.units import TICK_NS
+from starlab_spec.wire.codec import encode_json
+from starlab_spec.wire.transactions import SAME_ADDRESS, Opcode, Result, Status, Transaction
+
+REPLY_BYTES_MAX: Final = 64 << 20
+"""Bytes of result data that one command may ask for."""
+SHORT_TRANSACTIONS: Final = 1000
+"""A command of so many register accesses is over within some milliseconds."""
+SHORT_STARTS: Final = 16
+"""A command of so many short operations is over within some milliseconds."""
+
+_START: Final = register("START").address
+_START_BIT: Final = register("START").field("start").mask
+_FAULT_SET: Final = register("FAULT_SET").address
+_FAULT_CLEAR: Final = register("FAULT_CLEAR").address
+_FAULT_CLEAR_MASK: Final = register("FAULT_CLEAR").field("mask").mask
+_ACTIONS: Final = {_START: "START", _FAULT_SET: "FAULT_SET", _FAULT_CLEAR: "FAULT_CLEAR"}
+"""Registers that act when written, and read as 0."""
+_READING_SETTLED: Final = 1
+_READING_FAULT: Final = 2
+
+
+@dataclass(slots=True)
+class _Command:
+    """What the transactions of one command share."""
+
+    state: PoweredState
+    """What they change: the board's own state, or in a dry run a copy."""
+    dry_run: bool
+    aborted: Callable[[], bool]
+    report: Report
+    reply_bytes: int = 0
+
+    def reserve(self, count: int) -> None:
+        """Account for result data before it is made."""
+        self.reply_bytes += count
+        if self.reply_bytes > REPLY_BYTES_MAX:
+            raise LimitExceeded("result data", self.reply_bytes, REPLY_BYTES_MAX, "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """The chip in the board, and what happened before it was put in."""
+
+    chip: Chip
+    pulses_before: int = 0
+    ticks_before: int = 0
+
+    @property
+    def pulses(self) -> int:
+        return self.pulses_before + self.chip.counters.pulses
+
+    @property
+    def ticks(self) -> int:
+        return self.ticks_before + self.chip.counters.time_ticks
+
+
+class Board:
+    """One emulated board with one chip.
+
+    One thread at a time executes commands. Another one may meanwhile look at :attr:`boot_id`,
+    :attr:`lifetime_pulses`, :attr:`faults` and :attr:`is_safe`, and may call :meth:`enter_safe`.
+    """
+
+    def __init__(self, specimen: Specimen, *, serial: str, rng: random.Random) -> None:
+        """Put a fresh chip in and power up.
+
+        Args:
+            specimen: The chip.
+            serial: Serial number of the board.
+            rng: Draws boot ids.
+
+        Raises:
+            UnknownName: There is no such device model.
+        """
+        self.serial = serial
+        self.boot_id = 0
+        self._rng = rng
+        self._specimen = specimen
+        self._socket = _Socket(specimen.make())
+        self._state = self._power_up()
+        self._handlers: dict[int, Callable[[_Command, Transaction], bytes]] = {
+            Opcode.READ_REG: self._read_registers,
+            Opcode.WRITE_REG: self._write_registers,
+            Opcode.READ_MEM: self._read_memory,
+            Opcode.WRITE_MEM: self._write_memory,
+            Opcode.GET_SUPPLY: self._get_supply,
+            Opcode.SET_SUPPLY: self._set_supply,
+            Opcode.START: self._start,
+            Opcode.ABORT: self._abort,
+            Opcode.IDENTIFY: self._identify,
+            Opcode.EMULATOR: self._emulate,
+        }
+
+    @property
+    def chip(self) -> Chip:
+        """The chip in the socket."""
+        return self._socket.chip
+
+    @property
+    def lifetime_pulses(self) -> int:
+        """Pulses on cells since the board was made; no restart and no other chip resets it."""
+        return self._socket.pulses
+
+    @property
+    def emulated_time_s(self) -> float:
+        """Emulated time since the board was made."""
+        return self._socket.ticks * TICK_NS * 1e-9
+
+    @property
+    def faults(self) -> int:
+        """Latched faults: bits of register FAULTS."""
+        return self._state.faults
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the drivers went off and the supplies have not all been set since."""
+        return self._state.supplies.safe_reason is not None
+
+    def identity(self) -> dict[str, Any]:
+        """Who the board is, as IDENTIFY and ANNOUNCE say it."""
+        return identity(self.chip, serial=self.serial, boot_id=self.boot_id)
+
+    def enter_safe(self, reason: str) -> None:
+        """Drivers off at once. A running operation is aborted at its next safe point."""
+        self._state.supplies.switch_off(reason)
+
+    def takes_long(self, transactions: Sequence[Transaction]) -> bool:
+        """Whether a command may run for more than some milliseconds."""
+        if len(transactions) > SHORT_TRANSACTIONS:
+            return True
+        starts = 0
+        for opcode, address, data, _ in transactions:
+            if opcode == Opcode.START:
+                if int.from_bytes(data, "big") not in SHORT_OPERATIONS:
+                    return True
+                starts += 1
+            elif opcode == Opcode.WRITE_REG and address <= _START < address + len(data) - 4:
+                return True
+        return starts > SHORT_STARTS
+
+    def execute(
+        self,
+        transactions: Iterable[Transaction],
+        *,
+        dry_run: bool = False,
+        aborted: Callable[[], bool] = lambda: False,
+        progress: Report = lambda done, total, text: None,
+    ) -> list[Result]:
+        """Execute a command. Whatever it holds, nothing is raised.
+
+        Args:
+            transactions: What to do, in order.
+            dry_run: Check each transaction against what the ones before would leave, and change
+                nothing.
+            aborted: Asked by operations, at every safe point between pulses.
+            progress: Told by operations how much is done, of how much, and what.
+
+        Returns:
+            One result each, up to the first that fails.
+        """
+        state = self._state.scratch() if dry_run else self._state
+        command = _Command(state, dry_run, aborted, progress)
+        handlers = self._handlers
+        results: list[Result] = []
+        for transaction in transactions:
+            opcode, address, _, _ = transaction
+            try:
+                handler = handlers.get(opcode)
+                if handler is None:
+                    raise Refused(Status.UNSUPPORTED, f"opcode 0x{opcode:02X} is not supported")
+                data = handler(command, transaction)
+            except Refused as error:
+                status, message = error.status, str(error)
+            except LimitExceeded as error:
+                status, message = Status.RANGE, str(error)
+            except SpecError as error:
+                status, message = Status.BAD_REQUEST, str(error)
+            else:
+                results.append(Result(opcode, Status.OK, address, data))
+                continue
+            results.append(Result(opcode, status, address, message.encode()))
+            break
+        return results
+
+    def _power_up(self) -> PoweredState:
+        old = self.boot_id
+        while self.boot_id in (0, old):
+            self.boot_id = self._rng.getrandbits(32)
+        state = PoweredState()
+        put_identity(state.registers, self.chip, boot_id=self.boot_id)
+        return state
+
+    def _read_registers(self, command: _Command, transaction: Transaction) -> bytes:
+        _, address, data, flags = transaction
+        if flags & ~SAME_ADDRESS:
+            raise _bad(transaction, f"flags 0x{flags:02X}")
+        count = _word(transaction, data)
+        command.reserve(4 * count)
+        distinct = min(count, 1) if flags else count
+        registers = command.state.registers
+        if address + 4 * distinct > FIRST_COUNTER:
+            put_counters(registers, self.chip.counters, ticks=self._socket.ticks)
+        words = pack_words(registers.read(address, distinct))
+        return words * count if flags else words
+
+    def _write_registers(self, command: _Command, transaction: Transaction) -> bytes:
+        _, address, data, flags = transaction
+        size = len(data)
+        if size < 8 or size & 3 or flags:
+            raise _bad(transaction, f"{size} bytes of data and flags 0x{flags:02X}")
+        mask, *values = struct.unpack(f">{size >> 2}I", data)
+        registers = command.state.registers
+        end = address + size - 4
+        if not any(address <= action < end for action in _ACTIONS):
+            registers.write(address, values, mask)
+            return b""
+        before = registers.read(address, len(values))
+        registers.write(address, values, mask)
+        try:
+            self._act(command, address, end)
+        except (Refused, SpecError):
+            registers.write(address, before)
+            raise
+        return b""
+
+    def _act(self, command: _Command, address: int, end: int) -> None:
+        """Do what was written to the registers that act, within a range of addresses."""
+        state = command.state
+        written = {}
+        for action, name in _ACTIONS.items():
+            written[action] = state.registers.word(name) if address <= action < end else 0
+            state.registers.put(name, 0)
+        if written[_START] & _START_BIT:
+            self._operate(command, state.registers.word("OPERATION"))
+        if written[_FAULT_SET] & EMERGENCY_STOP:
+            state.trip(EMERGENCY_STOP)
+        if latches := written[_FAULT_CLEAR] & _FAULT_CLEAR_MASK:
+            state.clear_faults(latches)
+
+    def _read_memory(self, command: _Command, transaction: Transaction) -> bytes:
+        _, address, data, _ = transaction
+        count = _word(transaction, data)
+        command.reserve(count)
+        return command.state.memory.view(address, count).tobytes()
+
+    def _write_memory(self, command: _Command, transaction: Transaction) -> bytes:
+        _, address, data, _ = transaction
+        command.state.memory.write(address, data)
+        return b""
+
+    def _get_supply(self, command: _Command, transaction: Transaction) -> bytes:
+        return _reading(command.state, command.state.supplies.get(transaction.address))
+
+    def _set_supply(self, command: _Command, transaction: Transaction) -> bytes:
+        code = _word(transaction, transaction.data)
+        command.state.check_faults()
+        return _reading(command.state, command.state.supplies.set(transaction.address, code))
+
+    def _start(self, command: _Command, transaction: Transaction) -> bytes:
+        return self._operate(command, _word(transaction, transaction.data))
+
+    def _operate(self, command: _Command, operation: int) -> bytes:
+        state = command.state
+        control = Control(state.supplies, command.aborted, command.report)
+        run = plan(operation, state, self.chip)
+        return b"" if command.dry_run else run(control)
+
+    def _abort(self, command: _Command, transaction: Transaction) -> bytes:
+        return b""  # in its turn there is nothing left to stop
+
+    def _identify(self, command: _Command, transaction: Transaction) -> bytes:
+        return encode_json(self.identity())
+
+    def _emulate(self, command: _Command, transaction: Transaction) -> bytes:
+        request = parse_request(transaction.data)
+        if not command.dry_run:
+            self._apply(request)
+            command.state = self._state
+        return encode_json({"emulated_time_s": self.emulated_time_s})
+
+    def _apply(self, request: EmulatorRequest) -> None:
+        socket = self._socket
+        specimen = request.other_chip(self._specimen)
+        if specimen is not None:
+            socket = _Socket(specimen.make(), socket.pulses, socket.ticks)
+            self._specimen = specimen
+        ticks_before = socket.ticks_before + request.advance_ticks
+        self._socket = replace(socket, ticks_before=ticks_before)
+        if request.restart:
+            self._state = self._power_up()
+        else:
+            put_identity(self._state.registers, self.chip, boot_id=self.boot_id)
+        if request.faults:
+            self._state.trip(fault_mask(request.faults))
+
+
+def _reading(state: PoweredState, setting: Setting | None) -> bytes:
+    fault = _READING_FAULT if state.faults & SUPPLY_FAULTS else 0
+    if setting is None:
+        return pack_words((0, 0, fault))
+    return pack_words((setting.code, setting.measured, _READING_SETTLED | fault))
+
+
+def _word(transaction: Transaction, data: bytes) -> int:
+    """The one word that a transaction carries."""
+    if len(data) != 4:
+        raise _bad(transaction, f"{len(data)} bytes of data, expected 4")
+    return int.from_bytes(data, "big")
+
+
+def _bad(transaction: Transaction, problem: str) -> Refused:
+    return Refused(Status.BAD_REQUEST, f"{Opcode(transaction.opcode).name} with {problem}")

@@ -1,0 +1,52 @@
+"""How a running operation is told to stop, and tells how far it is. Stops nothing itself."""
+
+from collections.abc import Callable
+
+from starlab_sim.errors import Refused
+from starlab_sim.supplies import SupplyRack
+from starlab_spec.wire.transactions import Status
+
+Report = Callable[[int, int, str], None]
+"""Told how much is done, of how much, and what it is."""
+
+
+class Control:
+    """Stops an operation when the host aborts it or when the drivers go off."""
+
+    def __init__(self, supplies: SupplyRack, aborted: Callable[[], bool], report: Report) -> None:
+        self._supplies = supplies
+        self._switch_offs = supplies.switch_offs
+        self._aborted = aborted
+        self._report = report
+
+    def stopped(self) -> bool:
+        """Whether to stop at the next safe point between pulses."""
+        return self._aborted() or self._supplies.switch_offs != self._switch_offs
+
+    def progress(
+        self, name: str, *, offset: int = 0, total: int | None = None
+    ) -> Callable[[int, int], None]:
+        """The progress report for a part of an operation.
+
+        Args:
+            name: What is running.
+            offset: What was done before this part.
+            total: What the whole operation has to do; default: what the part has to.
+        """
+
+        def report(done: int, part: int) -> None:
+            self._report(offset + done, part if total is None else total, name)
+
+        return report
+
+    def check_complete(self, name: str, done: int, total: int, unit: str) -> None:
+        """Refuse to call an operation done that was stopped.
+
+        Raises:
+            Refused: ABORTED: less was done than asked.
+        """
+        if done < total:
+            switched_off = self._supplies.switch_offs != self._switch_offs
+            why = f": {self._supplies.safe_reason}" if switched_off else ""
+            message = f"{name} stopped after {done} of {total} {unit}{why}"
+            raise Refused(Status.ABORTED, message)

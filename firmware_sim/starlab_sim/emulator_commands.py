@@ -1,0 +1,138 @@
+"""What only an emulated board can be told: time, faults, another chip, a restart. Does none of it.
+
+The JSON of transaction EMULATOR, checked as a whole.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from starlab_sim.chip import Chip
+from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.errors import Refused
+from starlab_sim.faults import FAULT_BITS
+from starlab_spec.errors import LimitExceeded
+from starlab_spec.units import TICK_NS
+from starlab_spec.wire.codec import decode_json
+from starlab_spec.wire.transactions import Status
+
+SEED_MAX: Final = (1 << 64) - 1
+ADVANCE_MAX_S: Final = 1e9
+"""Three decades: what a retention study could ask for at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """Which chip is in the board's socket."""
+
+    seed: int = 0
+    """Decides its cells and all noise."""
+    device: str = "nonlinear-3"
+    """Name of its device model."""
+    virgin: bool = False
+    """Delivered virgin, or formed at mid window."""
+
+    def make(self) -> Chip:
+        """A fresh chip of this kind.
+
+        Raises:
+            UnknownName: There is no such device model.
+        """
+        return Chip(seed=self.seed, device=self.device, formed=not self.virgin)
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorRequest:
+    """A valid EMULATOR request; its attributes are the keys of the JSON."""
+
+    advance_s: float = 0.0
+    """Emulated time to let pass."""
+    seed: int | None = None
+    """Put in a fresh chip of this seed."""
+    device_model: str | None = None
+    """Put in a fresh chip of this device model."""
+    virgin: bool | None = None
+    """Put in a fresh chip, virgin or formed."""
+    faults: Sequence[str] = ()
+    """Latches to trip."""
+    restart: bool = False
+    """Power off and on again."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        _check_range("advance_s", self.advance_s, ADVANCE_MAX_S, "s")
+        _check_range("seed", self.seed or 0, SEED_MAX, "")
+
+    @property
+    def advance_ticks(self) -> int:
+        """Emulated time to let pass, in clock cycles."""
+        return round(self.advance_s * 1e9 / TICK_NS)
+
+    def other_chip(self, current: Specimen) -> Specimen | None:
+        """The fresh chip that is wanted, like the current one but for what is named; or None."""
+        named = {"seed": self.seed, "device": self.device_model, "virgin": self.virgin}
+        changes: dict[str, Any] = {name: v for name, v in named.items() if v is not None}
+        return replace(current, **changes) if changes else None
+
+
+def parse_request(data: bytes) -> EmulatorRequest:
+    """Check an EMULATOR request.
+
+    Raises:
+        PayloadError: It is no JSON object.
+        Refused: BAD_REQUEST: an unknown key, a value of another type, an unknown name.
+        LimitExceeded: A number out of range.
+    """
+    values = decode_json(data)
+    for key, value in values.items():
+        if key not in _KEYS:
+            message = f"unknown emulator command {_shortened(key)}; known: {', '.join(_KEYS)}"
+            raise Refused(Status.BAD_REQUEST, message)
+        expected, accepts = _KEYS[key]
+        if not accepts(value):
+            message = f"{key} {_shortened(value)} is not {expected}"
+            raise Refused(Status.BAD_REQUEST, message)
+    return EmulatorRequest(**values)
+
+
+def _check_range(name: str, value: float, high: float, unit: str) -> None:
+    if not 0 <= value <= high:
+        raise LimitExceeded(name, value, 0 if value < 0 else high, unit)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, str) and value in PRESET_NAMES
+
+
+def _is_fault_list(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(name, str) and name in FAULT_BITS for name in value
+    )
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+_KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
+    "advance_s": ("a number of seconds", _is_number),
+    "seed": ("an integer", _is_integer),
+    "device_model": (f"one of {', '.join(PRESET_NAMES)}", _is_model),
+    "virgin": ("true or false", _is_flag),
+    "faults": (f"a list of {', '.join(FAULT_BITS)}", _is_fault_list),
+    "restart": ("true or false", _is_flag),
+}

@@ -1,0 +1,21 @@
+"""Why the emulated board refuses what it is asked. Never about links or frames.
+
+    Refused         a transaction fails with a status of the wire protocol and a message
+
+Beside it the board's modules raise the errors of `starlab_spec.errors`; at the front a
+``LimitExceeded`` becomes status RANGE and any other ``SpecError`` becomes BAD_REQUEST.
+"""
+
+from starlab_spec.wire.transactions import Status
+
+
+class Refused(Exception):
+    """A transaction fails.
+
+    Attributes:
+        status: The status of its result.
+    """
+
+    def __init__(self, status: Status, message: str) -> None:
+        self.status = status
+        super().__init__(message)

@@ -1,0 +1,32 @@
+"""Names and bits of the fault latches. Latches nothing itself: the powered state does."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlab_spec.errors import UnknownName
+from starlab_spec.registers import register
+
+FAULT_BITS: Final = {field.name: field.mask for field in register("FAULTS").fields}
+"""Bit of each latch in registers FAULTS and FAULT_CLEAR, by name."""
+EMERGENCY_STOP: Final = FAULT_BITS["emergency_stop"]
+SUPPLY_FAULTS: Final = FAULT_BITS["over_current"] | FAULT_BITS["over_voltage"]
+"""Latches that a generator reports in its own flags as well."""
+
+
+def fault_names(latches: int) -> str:
+    """The latched faults, by name, for a message."""
+    return ", ".join(name for name, bit in FAULT_BITS.items() if latches & bit)
+
+
+def fault_mask(names: Iterable[str]) -> int:
+    """Bits of the latches of these names.
+
+    Raises:
+        UnknownName: There is no such latch.
+    """
+    mask = 0
+    for name in names:
+        if name not in FAULT_BITS:
+            raise UnknownName("fault", name, FAULT_BITS)
+        mask |= FAULT_BITS[name]
+    return mask

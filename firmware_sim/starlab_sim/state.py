@@ -1,0 +1,59 @@
+"""What a board loses when its power goes: registers, memory, supplies, fault latches.
+
+Executes nothing; the chip's cells are not in it.
+"""
+
+from typing import Final
+
+from starlab_sim.errors import Refused
+from starlab_sim.faults import fault_names
+from starlab_sim.memory import Memory
+from starlab_sim.register_file import RegisterFile
+from starlab_sim.supplies import SupplyRack
+from starlab_spec.wire.transactions import Status
+
+FAULTS: Final = "FAULTS"
+"""The register that holds the latches."""
+
+
+class PoweredState:
+    """A board after power-up: registers at their reset values, memory zero, all supplies off."""
+
+    def __init__(
+        self,
+        registers: RegisterFile | None = None,
+        memory: Memory | None = None,
+        supplies: SupplyRack | None = None,
+    ) -> None:
+        self.registers = registers or RegisterFile()
+        self.memory = memory or Memory()
+        self.supplies = supplies or SupplyRack()
+
+    def scratch(self) -> "PoweredState":
+        """A copy to try things on; changing it changes nothing here."""
+        return PoweredState(
+            self.registers.scratch(), self.memory.scratch(), self.supplies.scratch()
+        )
+
+    @property
+    def faults(self) -> int:
+        """The latched faults: bits of register FAULTS."""
+        return self.registers.word(FAULTS)
+
+    def trip(self, latches: int) -> None:
+        """Latch faults and switch all drivers off."""
+        self.registers.put(FAULTS, self.faults | latches)
+        self.supplies.switch_off(f"latched {fault_names(latches)}")
+
+    def clear_faults(self, latches: int) -> None:
+        """Clear latches. The drivers stay off, and the board SAFE."""
+        self.registers.put(FAULTS, self.faults & ~latches)
+
+    def check_faults(self) -> None:
+        """Refuse what must not be done while a fault is latched.
+
+        Raises:
+            Refused: HARDWARE_FAULT, with the names of the latches.
+        """
+        if self.faults:
+            raise Refused(Status.HARDWARE_FAULT, f"latched: {fault_names(self.faults)}")

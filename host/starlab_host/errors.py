@@ -1,0 +1,131 @@
+"""What can go wrong between a caller and a board. Decides nothing about retrying.
+
+    StarlabHostError
+    ├── LinkError              the way to the board failed; surely nothing was executed twice
+    ├── OutcomeUnknown         commands that may or may not have been executed: read back
+    ├── BoardRefused           the board answered a command with a refusal
+    │   ├── Interlock          a safe limit of the board: name, value, limit
+    │   ├── HardwareFault      a fault or emergency stop is latched
+    │   ├── NotReady           a rail is off or not settled
+    │   └── Aborted            stopped on request at a safe point
+    └── NotFormed              cells that were never formed cannot do that
+
+    starlab_spec.SpecError
+    └── BadArgument            an argument that is no number, no multiple, empty, ...
+
+The last branch, with the other errors of :mod:`starlab_spec.errors`, is the caller's fault: it is
+raised before anything is sent.
+"""
+
+import re
+from typing import Final
+
+from starlab_spec import SpecError
+from starlab_spec.wire.transactions import Result, Status
+
+
+class StarlabHostError(Exception):
+    """Root of everything that this package raises, but for bad arguments."""
+
+
+class BoardRefused(StarlabHostError):
+    """The board did not execute a command, and says why.
+
+    Attributes:
+        status: What kind of refusal.
+        message: The board's own words.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        name = status.name if isinstance(status, Status) else f"status {status}"
+        super().__init__(f"the board refused: {message} ({name})" if message else name)
+
+
+_LIMIT: Final = re.compile(
+    r"(?P<name>.+) (?P<value>\S+)(?: (?P<unit>\S+))? is (?:above|below) the (?P<limit>\S+).* limit"
+)
+
+
+class Interlock(BoardRefused):
+    """A limit that the board itself enforces.
+
+    Attributes:
+        name: The limited quantity, such as a supply; empty where the board names none.
+        value: What was asked, in ``unit``.
+        limit: What is allowed, in ``unit``.
+        unit: Unit of both.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status, message)
+        match = _LIMIT.match(message)
+        self.name = match["name"] if match else ""
+        self.value = float(match["value"]) if match else float("nan")
+        self.limit = float(match["limit"]) if match else float("nan")
+        self.unit = (match["unit"] or "") if match else ""
+
+
+class HardwareFault(BoardRefused):
+    """A fault or an emergency stop is latched; all drivers are off until it is cleared."""
+
+
+class NotReady(BoardRefused):
+    """A supply that the operation needs is off or has not settled."""
+
+
+class Aborted(BoardRefused):
+    """The operation was stopped on request.
+
+    Attributes:
+        done: Samples that were finished before; they stay done.
+    """
+
+    def __init__(self, status: int, message: str, done: int = 0) -> None:
+        super().__init__(status, message)
+        self.done = done
+
+
+class NotFormed(StarlabHostError):
+    """The cells that an operation needs were never formed.
+
+    Attributes:
+        array: 1 or 2.
+        unformed: How many of the cells conduct too little.
+        cells: Out of how many.
+    """
+
+    def __init__(self, array: int, unformed: int, cells: int) -> None:
+        self.array = array
+        self.unformed = unformed
+        self.cells = cells
+        super().__init__(
+            f"array {array} is not formed: {unformed} of {cells} cells conduct less than 0.5 uS"
+        )
+
+
+class BadArgument(SpecError):
+    """An argument that no board could take, whatever its limits.
+
+    Attributes:
+        name: The argument.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"{name} {problem}")
+
+
+_REFUSALS: Final[dict[int, type[BoardRefused]]] = {
+    Status.INTERLOCK: Interlock,
+    Status.HARDWARE_FAULT: HardwareFault,
+    Status.NOT_READY: NotReady,
+    Status.ABORTED: Aborted,
+}
+
+
+def refusal_of(result: Result) -> BoardRefused:
+    """The error for a result whose status is not OK."""
+    kind = _REFUSALS.get(result.status, BoardRefused)
+    return kind(result.status, result.message)

@@ -41,8 +41,12 @@ def pack_samples(pixels: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         ShapeError: Another shape, or a value that is neither 0 nor 1.
     """
-    bits = check_bits("inputs", pixels)
-    return np.packbits(bits[:, PIXEL_OF_BIT], axis=1, bitorder="little")
+    bits = np.ascontiguousarray(check_bits("inputs", pixels))
+    # Byte i holds of each quarter k the pixels 194 - 2 i and 195 - 2 i: two neighbours, moved as
+    # one 16-bit word. An order of magnitude faster than picking bits by PIXEL_OF_BIT.
+    pairs = bits.view("<u2").reshape(-1, 4, SAMPLE_BYTES)[:, :, ::-1]
+    words = pairs[:, 0] | pairs[:, 1] << 1 | pairs[:, 2] << 2 | pairs[:, 3] << 3
+    return (words << 4 | words >> 8).astype(np.uint8)
 
 
 def unpack_samples(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,9 +30,9 @@ class LimitExceeded(SpecError):
         self.value = value
         self.limit = limit
         self.unit = unit
-        side = "above" if value > limit else "below"
+        side = "above" if value > limit else "below" if value < limit else "not within"
         tail = f" {unit}" if unit else ""
-        super().__init__(f"{name} {value:g}{tail} is {side} the {limit:g}{tail} limit")
+        super().__init__(f"{name} {_plain(value)}{tail} is {side} the {_plain(limit)}{tail} limit")
 
 
 class UnknownName(SpecError):
@@ -61,3 +61,8 @@ class ShapeError(SpecError):
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
         super().__init__(f"{name} {problem}")
+
+
+def _plain(number: float) -> str:
+    """Whole numbers in full, others to six digits."""
+    return str(int(number)) if isinstance(number, int) else f"{number:g}"

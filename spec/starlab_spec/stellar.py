@@ -44,14 +44,14 @@ def activate(
         scale: s of ``y2 = A * f(z / s)``, for sigmoid and tanh.
         amplitude: A of the same.
     """
-    z = np.asarray(z, np.float64)
-    if activation is Activation.NONE:
-        return z
+    y2: NDArray[np.float64] = np.asarray(z, np.float64)
     if activation is Activation.RELU:
-        return np.maximum(z, 0.0)
-    if activation is Activation.SIGMOID:
-        return amplitude * _sigmoid(z / scale)
-    return amplitude * np.tanh(z / scale)
+        y2 = np.maximum(y2, 0.0)
+    elif activation is Activation.SIGMOID:
+        y2 = amplitude * _sigmoid(y2 / scale)
+    elif activation is Activation.TANH:
+        y2 = amplitude * np.tanh(y2 / scale)
+    return y2
 
 
 def output_gate(

@@ -1,1 +1,62 @@
-"""placeholder"""
+"""Python SDK of starlab: boards, arrays and learning over REST. Contains no server, no emulator.
+
+from starlab import Client
+
+with Client("http://localhost:8000") as bench:
+    board = bench.board("emu0")
+    board.arrays[1].program(weights=w1, tolerance_uS=0.5)
+    outputs = board.infer(images)
+    for step in board.train(images, labels, th=4):
+        print(step.accuracy)
+"""
+
+from starlab.aio import AsyncArray, AsyncBoard, AsyncClient
+from starlab.board import Array, Board
+from starlab.client import Client
+from starlab.errors import (
+    Aborted,
+    AccessDenied,
+    BoardAway,
+    BoardError,
+    Conflict,
+    InvalidInput,
+    LimitExceeded,
+    LinkLost,
+    Locked,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    ServerAway,
+    ServerError,
+    ServerFailed,
+    StarlabError,
+)
+from starlab.results import Evaluation, Training, TrainingStep
+
+__all__ = [
+    "Aborted",
+    "AccessDenied",
+    "Array",
+    "AsyncArray",
+    "AsyncBoard",
+    "AsyncClient",
+    "Board",
+    "BoardAway",
+    "BoardError",
+    "Client",
+    "Conflict",
+    "Evaluation",
+    "InvalidInput",
+    "LimitExceeded",
+    "LinkLost",
+    "Locked",
+    "NotFound",
+    "OutcomeUnknown",
+    "Refused",
+    "ServerAway",
+    "ServerError",
+    "ServerFailed",
+    "StarlabError",
+    "Training",
+    "TrainingStep",
+]

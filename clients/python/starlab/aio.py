@@ -1,0 +1,277 @@
+"""The asynchronous client: the same calls as :mod:`starlab.board`, awaited. Keeps no state.
+
+Arguments, results and errors are those of the synchronous twins, where they are described.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+import httpx2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from starlab import calls
+from starlab.board import Method
+from starlab.calls import Call
+from starlab.http import (
+    CONNECT_TIMEOUT_S,
+    DEFAULT_URL,
+    answer_of,
+    client_options,
+    error_of_transport,
+    request_arguments,
+)
+from starlab.inputs import Indices, as_labels
+from starlab.results import Evaluation, Training, TrainingStep
+from starlab.training import Batch, batches
+from starlab_contract import Board as BoardInfo
+from starlab_contract import (
+    Counters,
+    EmulatorReply,
+    Faults,
+    FormReply,
+    ProgramReply,
+    Register,
+    Settings,
+    Supplies,
+)
+
+T = TypeVar("T")
+
+
+class AsyncSend(Protocol):
+    """How a board reaches its server."""
+
+    async def __call__(self, call: Call[T], /) -> T:
+        """Send a call, wait for its answer, read it."""
+
+
+class AsyncArray:
+    """One array; see :class:`starlab.Array`."""
+
+    def __init__(self, board_id: str, number: int, send: AsyncSend) -> None:
+        self.number = number
+        self._board_id = board_id
+        self._send = send
+
+    async def form(
+        self, *, rows: Indices | None = None, columns: Indices | None = None
+    ) -> FormReply:
+        """Form virgin cells."""
+        return await self._send(calls.form(self._board_id, self.number, rows, columns))
+
+    async def pulse(
+        self,
+        kind: Literal["set", "reset"],
+        *,
+        mask: ArrayLike | None = None,
+        rows: Indices | None = None,
+        columns: Indices | None = None,
+        polarity: Literal["+", "-"] | None = None,
+        count: int = 1,
+        width_ns: int | None = None,
+    ) -> int:
+        """Apply programming pulses; gives how many."""
+        call = calls.pulse(
+            self._board_id, self.number, kind, mask, rows, columns, polarity, count, width_ns
+        )
+        return (await self._send(call)).pulses
+
+    async def program(
+        self,
+        conductance_uS: ArrayLike | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        scale_uS: float | None = None,
+        tolerance_uS: float = 0.5,
+        max_pulses: int | None = None,
+        method: Method = "write-verify",
+    ) -> ProgramReply:
+        """Write conductances or weights."""
+        call = calls.program(
+            self._board_id,
+            self.number,
+            conductance_uS,
+            weights,
+            scale_uS=scale_uS,
+            tolerance_uS=tolerance_uS,
+            max_pulses=max_pulses,
+            method=method,
+        )
+        return await self._send(call)
+
+    async def conductance_uS(
+        self, *, rows: Indices | None = None, columns: Indices | None = None
+    ) -> NDArray[np.float32]:
+        """Read cells: shape (2, rows, columns), uS."""
+        return await self._send(calls.conductance_uS(self._board_id, self.number, rows, columns))
+
+    async def vmm(self, inputs: ArrayLike) -> NDArray[np.int32]:
+        """Multiply vectors with the array: codes, shape (batch, outputs)."""
+        return await self._send(calls.vmm(self._board_id, self.number, inputs))
+
+
+class AsyncBoard:
+    """One board with its chip; see :class:`starlab.Board`."""
+
+    def __init__(self, board_id: str, send: AsyncSend) -> None:
+        self.id = board_id
+        self.arrays: Mapping[int, AsyncArray] = MappingProxyType(
+            {number: AsyncArray(board_id, number, send) for number in calls.ARRAY_INPUTS}
+        )
+        self._send = send
+
+    async def info(self) -> BoardInfo:
+        """Identity, state, faults and link of the board."""
+        return await self._send(calls.board(self.id))
+
+    async def supplies(self) -> Supplies:
+        """All supplies."""
+        return await self._send(calls.supplies(self.id))
+
+    async def set_supplies(
+        self, *, mv: Mapping[str, float] | None = None, ua: Mapping[str, float] | None = None
+    ) -> Supplies:
+        """Set voltages and currents by name, all of them or none."""
+        return await self._send(calls.set_supplies(self.id, mv or {}, ua or {}))
+
+    async def settings(self) -> Settings:
+        """Converters, pulses and learning."""
+        return await self._send(calls.settings(self.id))
+
+    async def change_settings(self, **changes: Any) -> Settings:
+        """Change settings by name, all of them or none."""
+        return await self._send(calls.change_settings(self.id, changes))
+
+    async def counters(self) -> Counters:
+        """Pulses, operations, energy and the chip's own time."""
+        return await self._send(calls.counters(self.id))
+
+    async def read_register(self, address: int) -> Register:
+        """One 32-bit register."""
+        return await self._send(calls.read_register(self.id, address))
+
+    async def write_register(
+        self, address: int, value: int, *, mask: int = 0xFFFF_FFFF
+    ) -> Register:
+        """Replace the masked bits of a register."""
+        return await self._send(calls.write_register(self.id, address, value, mask))
+
+    async def emergency_stop(self) -> Faults:
+        """Switch all drivers off, now."""
+        return await self._send(calls.emergency_stop(self.id))
+
+    async def clear_emergency_stop(self) -> Faults:
+        """Release a latched emergency stop."""
+        return await self._send(calls.clear_emergency_stop(self.id))
+
+    async def emulator(self, **commands: Any) -> EmulatorReply:
+        """Tell an emulated board what no real one can do."""
+        return await self._send(calls.emulator(self.id, commands))
+
+    async def infer(self, images: ArrayLike) -> NDArray[np.int32]:
+        """Run the network: outputs, shape (batch, 10)."""
+        (outputs,) = await self._send(calls.infer(self.id, images, ["outputs"]))
+        return outputs
+
+    async def infer_with_hidden(
+        self, images: ArrayLike
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        """Run the network: outputs (batch, 10) and hidden codes (batch, 100)."""
+        outputs, hidden = await self._send(calls.infer(self.id, images, ["outputs", "hidden"]))
+        return outputs, hidden
+
+    async def classify(self, images: ArrayLike) -> NDArray[np.uint8]:
+        """Run the network: class of the largest output, shape (batch,)."""
+        (labels,) = await self._send(calls.infer(self.id, images, ["labels"]))
+        return labels.astype(np.uint8)
+
+    async def evaluate(self, images: ArrayLike, labels: ArrayLike) -> Evaluation:
+        """Classify labelled images."""
+        predicted = await self.classify(images)
+        return Evaluation(predicted, as_labels(labels, len(predicted)).astype(np.uint8))
+
+    async def train_step(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        targets: ArrayLike | None = None,
+        layers: Sequence[int] = (1, 2),
+        **settings: Any,
+    ) -> Training:
+        """Learn a batch, one sample after the other, in order."""
+        call = calls.train_step(self.id, images, labels, targets, layers, settings)
+        return await self._send(call)
+
+    def train(
+        self,
+        images: ArrayLike,
+        labels: ArrayLike,
+        *,
+        batch: int = 1000,
+        epochs: int = 1,
+        rng: np.random.Generator | None = None,
+        layers: Sequence[int] = (1, 2),
+        **settings: Any,
+    ) -> AsyncIterator[TrainingStep]:
+        """Learn labelled images batch by batch; stop whenever the loop is left."""
+        cut = batches(images, labels, batch=batch, epochs=epochs, rng=rng)
+        return self._learn(cut, layers, settings)
+
+    async def _learn(
+        self, cut: Iterator[Batch], layers: Sequence[int], settings: Mapping[str, Any]
+    ) -> AsyncIterator[TrainingStep]:
+        for part in cut:
+            call = calls.train_step(self.id, part.images, part.labels, None, layers, settings)
+            yield part.step(await self._send(call))
+            settings = {}
+
+
+class AsyncClient:
+    """A connection to a server and its boards; see :class:`starlab.Client`."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout_s: float | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = url
+        options = client_options(url, timeout_s, connect_timeout_s)
+        self._http = httpx2.AsyncClient(**options, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        """Nothing to open: connections are made when needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close all connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def boards(self) -> list[BoardInfo]:
+        """All boards that the server knows."""
+        return await self._send(calls.boards())
+
+    def board(self, board_id: str) -> AsyncBoard:
+        """The board of that id; asks nobody whether it exists."""
+        return AsyncBoard(board_id, self._send)
+
+    async def _send(self, call: Call[T], /) -> T:
+        try:
+            response = await self._http.request(**request_arguments(call))
+        except httpx2.TransportError as error:
+            raise error_of_transport(error, call, self.url) from error
+        return call.read(answer_of(response))

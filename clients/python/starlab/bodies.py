@@ -1,0 +1,115 @@
+"""Arrays and JSON in HTTP bodies: bytes to values and back. Sends nothing.
+
+Bulk travels in NumPy's own formats, never pickled: ``npy`` for one array, ``npz`` for several.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from starlab.errors import ServerFailed, error_of
+from starlab_contract import JSON_TYPE
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    """HTTP status."""
+    content: bytes
+    """The body."""
+    content_type: str = JSON_TYPE
+    """Media type, without parameters."""
+
+    def raise_for_problem(self) -> None:
+        """Turn an answer that reports a problem into its error.
+
+        Raises:
+            StarlabError: Of the class that status and problem document mean.
+        """
+        if self.status < 300:
+            return
+        try:
+            problem = json.loads(self.content)
+        except ValueError:
+            problem = {}
+        if not isinstance(problem, dict):
+            problem = {}
+        raise error_of(self.status, problem)
+
+    def model(self, kind: type[Model]) -> Model:
+        """The JSON body as a contract model.
+
+        Raises:
+            ServerFailed: It is none.
+        """
+        try:
+            return kind.model_validate_json(self.content)
+        except ValidationError as error:
+            raise ServerFailed(f"the server's answer is no {kind.__name__}: {error}") from error
+
+    def models(self, kind: type[Model]) -> list[Model]:
+        """The JSON body as a list of contract models.
+
+        Raises:
+            ServerFailed: It is none.
+        """
+        try:
+            return TypeAdapter(list[kind]).validate_json(self.content)  # type: ignore[valid-type]
+        except ValidationError as error:
+            raise ServerFailed(f"the server's answer lists no {kind.__name__}: {error}") from error
+
+    def array(self) -> NDArray[Any]:
+        """The ``npy`` body.
+
+        Raises:
+            ServerFailed: It is none.
+        """
+        loaded = self._load()
+        if not isinstance(loaded, np.ndarray):
+            raise ServerFailed(f"the server's answer is no array but {self.content_type}")
+        return loaded
+
+    def arrays(self, *names: str) -> list[NDArray[Any]]:
+        """Arrays of these names out of the ``npz`` body.
+
+        Raises:
+            ServerFailed: It is none, or lacks one of them.
+        """
+        loaded = self._load()
+        if isinstance(loaded, np.ndarray):
+            raise ServerFailed(f"the server's answer is one array, not {', '.join(names)}")
+        with loaded:
+            try:
+                return [loaded[name] for name in names]
+            except (KeyError, ValueError) as error:
+                raise ServerFailed(f"the server's answer lacks an array: {error}") from error
+
+    def _load(self) -> Any:
+        try:
+            return np.load(io.BytesIO(self.content), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise ServerFailed(f"the server's {self.content_type} makes no sense") from error
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    """One array as an ``npy`` body."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Several named arrays as an ``npz`` body."""
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()

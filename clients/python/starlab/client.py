@@ -1,0 +1,77 @@
+"""The synchronous client of a server. Never retries, keeps nothing of the boards."""
+
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx2
+
+from starlab import calls
+from starlab.board import Board
+from starlab.calls import Call
+from starlab.http import (
+    CONNECT_TIMEOUT_S,
+    DEFAULT_URL,
+    answer_of,
+    client_options,
+    error_of_transport,
+    request_arguments,
+)
+from starlab_contract import Board as BoardInfo
+
+T = TypeVar("T")
+
+
+class Client:
+    """A connection to a server and its boards; a context manager. Safe to use from threads.
+
+    Args:
+        url: Root of the server.
+        timeout_s: Longest silence while waiting for an answer; None waits for ever, as learning
+            60,000 digits on a real chip takes its time.
+        connect_timeout_s: Longest wait for a connection.
+        transport: Carries the requests instead of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout_s: float | None = None,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = url
+        options = client_options(url, timeout_s, connect_timeout_s)
+        self._http = httpx2.Client(**options, transport=transport)
+
+    def __enter__(self) -> Self:
+        """Nothing to open: connections are made when needed."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close all connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def boards(self) -> list[BoardInfo]:
+        """All boards that the server knows."""
+        return self._send(calls.boards())
+
+    def board(self, board_id: str) -> Board:
+        """The board of that id; asks nobody whether it exists."""
+        return Board(board_id, self._send)
+
+    def _send(self, call: Call[T], /) -> T:
+        try:
+            response = self._http.request(**request_arguments(call))
+        except httpx2.TransportError as error:
+            raise error_of_transport(error, call, self.url) from error
+        return call.read(answer_of(response))

@@ -1,0 +1,74 @@
+"""How both clients use httpx2: options, requests, answers, failures. Holds no connection."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from starlab.bodies import Answer
+from starlab.calls import Call
+from starlab.errors import InvalidInput, OutcomeUnknown, ServerAway, ServerFailed, StarlabError
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+CONNECT_TIMEOUT_S: Final = 5.0
+_KEEP_IDLE_S: Final = 2.0
+"""An idle connection is dropped before a server does it (5 s is usual): a request that meets the
+closing end would be lost with its outcome unknown."""
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) -> dict[str, Any]:
+    """Arguments of an httpx2 client.
+
+    Args:
+        url: Root of the server.
+        timeout_s: Longest silence while waiting for an answer; None waits for ever.
+        connect_timeout_s: Longest wait for a connection.
+
+    Raises:
+        InvalidInput: ``url`` is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{url!r} is no URL of a server, such as {DEFAULT_URL}")
+    return {
+        "base_url": url,
+        "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s),
+        "limits": httpx2.Limits(keepalive_expiry=_KEEP_IDLE_S),
+        # no proxy leads to this very machine
+        "trust_env": parts.hostname not in _LOOPBACK,
+    }
+
+
+def request_arguments(call: Call[Any]) -> dict[str, Any]:
+    """Arguments of an httpx2 request."""
+    return {
+        "method": call.method,
+        "url": call.path,
+        "params": list(call.query) or None,
+        "content": call.content,
+        "headers": dict(call.headers),
+    }
+
+
+def answer_of(response: httpx2.Response) -> Answer:
+    """The answer in a response whose body has been read.
+
+    Raises:
+        StarlabError: It reports a problem.
+    """
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip()
+    answer = Answer(response.status_code, response.content, content_type)
+    answer.raise_for_problem()
+    return answer
+
+
+def error_of_transport(error: httpx2.TransportError, call: Call[Any], url: str) -> StarlabError:
+    """What it means that no answer came."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+        return ServerAway(f"no server answers at {url}: {reason}")
+    what = f"{call.method} {call.path}: the server did not answer: {reason}"
+    if call.changes:
+        return OutcomeUnknown(f"{what}; it may have been executed", {"commands": [call.path]})
+    return ServerFailed(what)

@@ -44,9 +44,13 @@ def pack_samples(pixels: ArrayLike) -> NDArray[np.uint8]:
     bits = np.ascontiguousarray(check_bits("inputs", pixels))
     # Byte i holds of each quarter k the pixels 194 - 2 i and 195 - 2 i: two neighbours, moved as
     # one 16-bit word. An order of magnitude faster than picking bits by PIXEL_OF_BIT.
-    pairs = bits.view("<u2").reshape(-1, 4, SAMPLE_BYTES)[:, :, ::-1]
-    words = pairs[:, 0] | pairs[:, 1] << 1 | pairs[:, 2] << 2 | pairs[:, 3] << 3
-    return (words << 4 | words >> 8).astype(np.uint8)
+    pairs = bits.view("<u2").reshape(-1, 4, SAMPLE_BYTES)
+    words = pairs[:, 0].copy()
+    for quarter in (1, 2, 3):
+        words |= pairs[:, quarter] << quarter
+    even, odd = words.view(np.uint8).reshape(-1, SAMPLE_BYTES, 2).transpose(2, 0, 1)
+    packed = even << np.uint8(4) | odd
+    return np.ascontiguousarray(packed[:, ::-1])
 
 
 def unpack_samples(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:

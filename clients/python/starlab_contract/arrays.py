@@ -8,7 +8,7 @@ Planes: 0 = "+" cells, 1 = "-" cells. Array 1 has 784 inputs and 100 outputs, ar
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from starlab_contract.base import (
     BitCube,
@@ -46,6 +46,11 @@ class ProgramMethod(StrEnum):
     """SET-only and RESET-only rounds in turn, by the sign of the error."""
 
 
+def _plus(polarity: object) -> object:
+    """A bare `+` of a query string arrives as a space."""
+    return "+" if polarity == " " else polarity
+
+
 Cell = tuple[int, int, int]
 
 
@@ -66,6 +71,8 @@ class FormReply(ReplyBody):
     """Those that were not before."""
     failed: int
     """Addressed cells that are still virgin."""
+    pulses: int
+    """FORM pulses on all cells together."""
 
 
 class PulseParameters(RequestBody):
@@ -79,7 +86,7 @@ class PulseParameters(RequestBody):
     rows: Selection | None = None
     columns: Selection | None = None
     """Outputs."""
-    polarity: Polarity | None = None
+    polarity: Annotated[Polarity | None, BeforeValidator(_plus)] = None
     """Cells of the cross product of rows and columns."""
 
 
@@ -131,6 +138,8 @@ class ProgramReply(ReplyBody):
     """Root mean square of target minus conductance, over all cells."""
     failed: list[Cell]
     """Cells that did not: plane, input, output."""
+    rounds: int
+    """How often pulses were given and cells read."""
 
 
 class Conductance(ReplyBody):

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 class RequestBody(BaseModel):
     """What a client sends: an unknown field is refused, so that a typo cannot pass in silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ReplyBody(BaseModel):

@@ -2,10 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, RequestBody
 from starlab_contract.settings import SettingsChange
+
+
+
+
+def _split(layers: object) -> object:
+    """Layers as a query string has them: `1,2`."""
+    return [int(n) for n in layers.split(",")] if isinstance(layers, str) else layers
+
+
+Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_split), Field(min_length=1)]
 
 
 class InferParameters(RequestBody):
@@ -37,7 +47,7 @@ class InferReply(ReplyBody):
 class TrainStepParameters(RequestBody):
     """How to learn."""
 
-    layers: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1)] = (1, 2)
+    layers: Layers = (1, 2)
     """Arrays to tune."""
     settings: SettingsChange | None = None
     """Settings to change first; they stay changed, as by PATCH. In a query string each goes by

@@ -109,29 +109,33 @@ class CellArray:
             last = first_row + mask.shape[1] - 1
             raise LimitExceeded("row", *((last, inputs - 1) if last >= inputs else (first_row, 0)))
 
-    def motion(self, set_pulse: PulseConditions, reset_pulse: PulseConditions) -> Motion:
-        """Steps and energies of SET and RESET pulses on this array.
+    def motion(self, kind: PulseKind, conditions: PulseConditions) -> Motion:
+        """What a SET or RESET pulse does to the cells of this array.
 
         Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
         scale means and deviations alike [O].
         """
-        pulses = {PulseKind.SET: set_pulse, PulseKind.RESET: reset_pulse}
-        factors = np.array(
-            [[step_factor(self.geometry.number, kind, pulse)] for kind, pulse in pulses.items()]
-        )
-        tables = (self._device.set_steps, self._device.reset_steps)
-        mean_uS = factors * np.array([table.mean_uS for table in tables])
-        std_uS = np.array([table.std_uS for table in tables])
-        sigma_uS = factors * np.hypot(std_uS, self._cycle_noise_uS)
-        energies = np.array([_pulse_energies_j(pulse) for pulse in pulses.values()])
+        up = kind is PulseKind.SET
+        steps = self._device.set_steps if up else self._device.reset_steps
+        factor = step_factor(self.geometry.number, kind, conditions)
+        sigma_uS = factor * np.hypot(steps.std_uS, self._cycle_noise_uS)
+        cell_j, line_j = _pulse_energies_j(conditions)
+        direction = 1.0 if up else -1.0
         return Motion(
-            mean_uS=mean_uS.astype(np.float32),
+            start_uS=np.float32(CONDUCTANCE_MIN_uS if up else CONDUCTANCE_MAX_uS),
+            bins_per_uS=np.float32(direction * len(steps.mean_uS) / WINDOW_uS),
+            mean_uS=(direction * factor * np.array(steps.mean_uS)).astype(np.float32),
             sigma_uS=sigma_uS.astype(np.float32),
-            noisy=sigma_uS.any(axis=1),
-            bins_per_uS=np.float32(mean_uS.shape[1] / WINDOW_uS),
-            cell_j=energies[:, 0].copy(),
-            line_j=energies[:, 1].copy(),
+            noisy=bool(sigma_uS.any()),
+            cell_j=cell_j,
+            line_j=line_j,
         )
+
+    def motions(
+        self, set_pulse: PulseConditions, reset_pulse: PulseConditions
+    ) -> tuple[Motion, Motion]:
+        """What the SET and RESET pulses of a training step do."""
+        return self.motion(PulseKind.SET, set_pulse), self.motion(PulseKind.RESET, reset_pulse)
 
     def pulse(
         self,
@@ -157,9 +161,9 @@ class CellArray:
         """
         mask = plain(mask)
         if kind is not PulseKind.FORM:
-            motion = self.motion(conditions, conditions)
+            motion = self.motion(kind, conditions)
             return pulse_rows(
-                self.conductance_uS, mask, first_row, int(kind), count, motion, self.rng, energy_j
+                self.conductance_uS, mask, first_row, count, motion, self.rng, energy_j
             )
         strong_enough = can_form(conditions)
         return form_rows(

@@ -206,7 +206,10 @@ class Chip:
         inputs, outputs = cells.geometry.inputs, cells.geometry.outputs
         rows = range(inputs) if rows is None else rows
         if not 0 <= rows.start <= rows.stop <= inputs:
-            raise LimitExceeded("row", rows.stop - 1 if rows.stop > inputs else rows.start, inputs)
+            low = rows.start < 0
+            raise LimitExceeded(
+                "row", rows.start if low else rows.stop - 1, 0 if low else inputs - 1
+            )
         full_scale_ua = converters.read_full_scale_ua(array)
         codes = np.empty((len(planes), len(rows), outputs), np.uint8)
         done = 0
@@ -374,8 +377,8 @@ class Chip:
         counts = tuning.schedule.pulse_counts()
         if not 0 <= phase < len(counts):
             raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
-        motion1 = self._array1.motion(tuning.set1, tuning.reset1)
-        motion2 = self._array2.motion(tuning.set2, tuning.reset2)
+        motions1 = self._array1.motions(tuning.set1, tuning.reset1)
+        motions2 = self._array2.motions(tuning.set2, tuning.reset2)
         settings = readout(rails, converters)
         rules = learning.rules()
         forward_ticks = energy.inference_ticks(converters)
@@ -398,8 +401,8 @@ class Chip:
                 rules,
                 counts,
                 phase,
-                motion1,
-                motion2,
+                motions1,
+                motions2,
                 self._array1.rng,
                 self._array2.rng,
                 hidden[part],

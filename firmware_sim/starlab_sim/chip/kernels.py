@@ -140,7 +140,7 @@ def multiply1_batch(
     energy_j: Sums,
 ) -> None:
     """Array 1 for each of some samples; adds to ``energy_j[0]`` sample by sample."""
-    rows = np.empty(785, np.int64)
+    rows = np.empty(cells.shape[1], np.int64)
     plus = np.empty(hidden.shape[1])
     minus = np.empty(hidden.shape[1])
     for s in range(samples.shape[0]):
@@ -172,7 +172,7 @@ def infer_batch(
     energy_j: Sums,
 ) -> None:
     """Both arrays for each of some samples; adds to ``energy_j[0]`` sample by sample."""
-    rows = np.empty(785, np.int64)
+    rows = np.empty(cells1.shape[1], np.int64)
     plus = np.empty(hidden.shape[1])
     minus = np.empty(hidden.shape[1])
     for s in range(samples.shape[0]):

@@ -1,11 +1,11 @@
 """Compiled pulses and learning: cells move here and nowhere else. Knows no rail and no register.
 
 Order of pulses, and so of noise draws [O; two passes per array and phase: C, R]. A pulse operation
-on a mask goes row by row: "+" cells by rising column, then "-" cells. A tuning step of an array
-makes up to four passes: SET on "+" cells of rising weights, SET on "-" cells of falling weights,
-RESET on "-" cells of rising weights, RESET on "+" cells of falling weights; each pass goes through
-its rows, then its columns, by rising index. The pulses of one cell follow one another. Every pulse
-on a formed cell draws one normal number if the model has noise at that kind of pulse, else none.
+on a mask goes row by row: "+" cells, then "-" cells. A tuning step of an array makes up to four
+passes: SET on "+" cells of rising weights, SET on "-" cells of falling weights, RESET on "-" cells
+of rising weights, RESET on "+" cells of falling weights; each pass goes through its rows by rising
+index. A row's pulses follow one another, each on all its selected columns. Where the model has
+noise at that kind of pulse, every pulse on a cell draws one normal number, by rising column.
 """
 
 from typing import NamedTuple
@@ -14,61 +14,105 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
-from starlab_sim.chip.kernels import (
-    Conductance,
-    Rows,
-    Sums,
-    multiply1,
-    multiply2,
-    rows_on,
-)
+from starlab_sim.chip.kernels import Conductance, Rows, Sums, multiply1, multiply2, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.readout import Readout
-from starlab_spec.geometry import MINUS, PLUS, CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS, VIRGIN_MAX_uS
+from starlab_spec.geometry import (
+    MINUS,
+    PLUS,
+    CONDUCTANCE_MAX_uS,
+    CONDUCTANCE_MIN_uS,
+    VIRGIN_MAX_uS,
+)
 from starlab_spec.operations import Activation, PulseKind
 
-BOTTOM: np.float32 = np.float32(CONDUCTANCE_MIN_uS)
-TOP: np.float32 = np.float32(CONDUCTANCE_MAX_uS)
-VIRGIN: np.float32 = np.float32(VIRGIN_MAX_uS)
-SET: int = int(PulseKind.SET)
-RESET: int = int(PulseKind.RESET)
-RELU: int = int(Activation.RELU)
-SIGMOID: int = int(Activation.SIGMOID)
-TANH: int = int(Activation.TANH)
+BOTTOM = np.float32(CONDUCTANCE_MIN_uS)
+TOP = np.float32(CONDUCTANCE_MAX_uS)
+VIRGIN = np.float32(VIRGIN_MAX_uS)
+SET = int(PulseKind.SET)
+RESET = int(PulseKind.RESET)
+NONE = int(Activation.NONE)
+RELU = int(Activation.RELU)
+SIGMOID = int(Activation.SIGMOID)
+
+Columns = NDArray[np.uint64]
+"""Indices; unsigned, which spares the kernels the question whether they count from the end."""
 
 
 class Motion(NamedTuple):
-    """What SET and RESET pulses of given conditions do to the cells of one array."""
+    """What a pulse of one kind and of given conditions does to the cells of one array."""
 
-    mean_uS: NDArray[np.float32]
-    """Mean step per kind and bin."""
-    sigma_uS: NDArray[np.float32]
-    """Standard deviation of the step per kind and bin."""
-    noisy: NDArray[np.bool_]
-    """Per kind: whether any deviation is above 0."""
+    start_uS: np.float32
+    """End of the window that the pulse moves away from: there the bins begin."""
     bins_per_uS: np.float32
-    """Bins divided by the width of the window."""
-    cell_j: Sums
-    """Per kind: energy of a pulse per uS of the cell."""
-    line_j: Sums
-    """Per kind: energy that driving the lines of one row takes, beside the cells."""
+    """Bins divided by the width of the window; negative if the pulse moves down."""
+    mean_uS: NDArray[np.float32]
+    """Mean step of each bin; negative if the pulse moves down."""
+    sigma_uS: NDArray[np.float32]
+    """Standard deviation of the step of each bin."""
+    noisy: bool
+    """Whether any of them is above 0."""
+    cell_j: float
+    """Energy per uS of the cell."""
+    line_j: float
+    """Energy of driving the lines of one row, beside the cells."""
 
 
 @compiled
-def moved(
-    g: np.float32, kind: int, count: int, motion: Motion, rng: np.random.Generator
-) -> np.float32:
-    """Conductance of a formed cell after some SET or RESET pulses."""
-    last = motion.mean_uS.shape[1] - 1
+def pulse_row(
+    row: Conductance,
+    columns: Columns,
+    column_count: int,
+    count: int,
+    motion: Motion,
+    rng: np.random.Generator,
+    noise: NDArray[np.float32],
+) -> float:
+    """SET or RESET pulses on some cells of a row; returns the energy in J.
+
+    Every cell moves here and nowhere else, but for forming.
+
+    Args:
+        row: Cells of one row and plane.
+        columns: Selected columns; the first ``column_count`` entries.
+        column_count: How many.
+        count: Pulses on each.
+        motion: What a pulse does.
+        rng: Noise.
+        noise: Scratch, as long as ``columns``.
+    """
+    last = np.int32(motion.mean_uS.shape[0] - 1)
+    mean_uS = motion.mean_uS
+    sigma_uS = motion.sigma_uS
+    energy_j = 0.0
     for _ in range(count):
-        depth = g - BOTTOM if kind == SET else TOP - g
-        bin_ = min(np.int64(depth * motion.bins_per_uS), last)
-        step = motion.mean_uS[kind, bin_]
-        if motion.noisy[kind]:
-            step += motion.sigma_uS[kind, bin_] * np.float32(rng.standard_normal())
-        g = g + step if kind == SET else g - step
-        g = min(max(g, BOTTOM), TOP)
-    return g
+        sum_uS = 0.0
+        if motion.noisy:
+            for b in range(column_count):
+                noise[b] = np.float32(rng.standard_normal())
+        for b in range(column_count):
+            column = columns[b]
+            g = row[column]
+            sum_uS += g
+            bin_ = np.int32((g - motion.start_uS) * motion.bins_per_uS)
+            entry = np.uint32(max(min(bin_, last), np.int32(0)))
+            step = mean_uS[entry]
+            if motion.noisy:
+                step += sigma_uS[entry] * noise[b]
+            target = min(max(g + step, BOTTOM), TOP)
+            row[column] = target if g >= VIRGIN else g
+        energy_j += motion.line_j + motion.cell_j * sum_uS
+    return energy_j
+
+
+@compiled
+def selected_columns(mask: NDArray[np.bool_], columns: Columns) -> int:
+    """List the columns that a mask selects, by rising index; return how many."""
+    count = 0
+    for j in range(mask.shape[0]):
+        columns[count] = j
+        count += mask[j]
+    return count
 
 
 @compiled
@@ -76,7 +120,6 @@ def pulse_rows(
     cells: Conductance,
     mask: NDArray[np.bool_],
     first_row: int,
-    kind: int,
     count: int,
     motion: Motion,
     rng: np.random.Generator,
@@ -88,27 +131,21 @@ def pulse_rows(
         cells: Shape (2, inputs, outputs).
         mask: Shape (2, rows, outputs).
         first_row: Row of the array that the mask's first row stands for.
-        kind: SET or RESET.
         count: Pulses per cell.
         motion: What each does.
         rng: Noise.
         energy_j: Grows row by row.
     """
+    columns = np.empty(mask.shape[2], np.uint64)
+    noise = np.empty(mask.shape[2], np.float32)
     selected = 0
     for i in range(mask.shape[1]):
         for plane in range(2):
-            row = cells[plane, first_row + i]
-            lines = 0
-            sum_uS = 0.0
-            for j in range(mask.shape[2]):
-                if mask[plane, i, j]:
-                    g = row[j]
-                    lines = 1
-                    selected += 1
-                    sum_uS += g
-                    if g >= VIRGIN:
-                        row[j] = moved(g, kind, count, motion, rng)
-            energy_j[0] += count * (lines * motion.line_j[kind] + motion.cell_j[kind] * sum_uS)
+            found = selected_columns(mask[plane, i], columns)
+            if found > 0:
+                row = cells[plane, first_row + i]
+                energy_j[0] += pulse_row(row, columns, found, count, motion, rng, noise)
+                selected += found
     return selected
 
 
@@ -128,54 +165,27 @@ def form_rows(
 ) -> int:
     """FORM pulses on masked cells; returns how many cells were selected.
 
-    The first pulse forms a cell, whatever the count. A formed cell stays as it is. The energy is
-    that of the conductance before. Arguments as of :func:`pulse_rows`; ``formable`` has the
-    shape of ``cells``, and holds False everywhere if the pulse is too weak.
+    The first pulse forms a cell, whatever the count, and draws one normal number. A formed cell
+    stays as it is. The energy is that of the conductance before. Arguments as of
+    :func:`pulse_rows`; ``formable`` has the shape of ``cells``.
     """
+    columns = np.empty(mask.shape[2], np.uint64)
     selected = 0
     for i in range(mask.shape[1]):
         for plane in range(2):
             row = cells[plane, first_row + i]
-            lines = 0
+            found = selected_columns(mask[plane, i], columns)
             sum_uS = 0.0
-            for j in range(mask.shape[2]):
-                if mask[plane, i, j]:
-                    lines = 1
-                    selected += 1
-                    sum_uS += row[j]
-                    if row[j] < VIRGIN and formable[plane, first_row + i, j]:
-                        g = np.float32(target_uS + spread_uS * rng.standard_normal())
-                        row[j] = min(max(g, BOTTOM), TOP)
-            energy_j[0] += count * (lines * line_j + cell_j * sum_uS)
+            for b in range(found):
+                j = columns[b]
+                sum_uS += row[j]
+                if row[j] < VIRGIN and formable[plane, first_row + i, j]:
+                    formed = np.float32(target_uS + spread_uS * rng.standard_normal())
+                    row[j] = min(max(formed, BOTTOM), TOP)
+            if found > 0:
+                energy_j[0] += count * (line_j + cell_j * sum_uS)
+            selected += found
     return selected
-
-
-@compiled
-def tune_pass(
-    cells: Conductance,
-    rows: Rows,
-    row_count: int,
-    columns: Rows,
-    column_count: int,
-    kind: int,
-    count: int,
-    motion: Motion,
-    rng: np.random.Generator,
-    energy_j: Sums,
-) -> int:
-    """Pulses on the crossings of some rows and columns of one plane; returns how many."""
-    if count == 0 or column_count == 0 or row_count == 0:
-        return 0
-    sum_uS = 0.0
-    for a in range(row_count):
-        row = cells[rows[a]]
-        for b in range(column_count):
-            g = row[columns[b]]
-            sum_uS += g
-            if g >= VIRGIN:
-                row[columns[b]] = moved(g, kind, count, motion, rng)
-    energy_j[0] += count * (row_count * motion.line_j[kind] + motion.cell_j[kind] * sum_uS)
-    return count * row_count * column_count
 
 
 @compiled
@@ -183,11 +193,12 @@ def tune(
     cells: Conductance,
     rows: Rows,
     row_count: int,
-    columns: NDArray[np.int64],
+    columns: Columns,
     column_counts: NDArray[np.int64],
     counts: NDArray[np.int64],
-    motion: Motion,
+    motions: tuple[Motion, Motion],
     rng: np.random.Generator,
+    noise: NDArray[np.float32],
     energy_j: Sums,
     tally: NDArray[np.int64],
 ) -> int:
@@ -200,9 +211,10 @@ def tune(
         columns: Shape (2, outputs): columns of RISING and of FALLING weights.
         column_counts: Shape (2,): how many.
         counts: Shape (2, 2): pulses per cell, by plane and direction.
-        motion: The pulses.
+        motions: What SET and RESET pulses do.
         rng: The array's noise.
-        energy_j: Grows by the energy.
+        noise: Scratch, (outputs,).
+        energy_j: Grows by the energy, pass by pass.
         tally: Grows by the pulses, by kind.
     """
     total = 0
@@ -212,18 +224,18 @@ def tune(
         (RESET, MINUS, RISING),
         (RESET, PLUS, FALLING),
     ):
-        pulses = tune_pass(
-            cells[plane],
-            rows,
-            row_count,
-            columns[direction],
-            column_counts[direction],
-            kind,
-            counts[plane, direction],
-            motion,
-            rng,
-            energy_j,
-        )
+        count = counts[plane, direction]
+        found = column_counts[direction]
+        if count == 0 or found == 0:
+            continue
+        motion = motions[kind]
+        selected = columns[direction]
+        pass_j = 0.0
+        for a in range(row_count):
+            row = cells[plane, rows[a]]
+            pass_j += pulse_row(row, selected, found, count, motion, rng, noise)
+        energy_j[0] += pass_j
+        pulses = count * row_count * found
         tally[kind] += pulses
         total += pulses
     return total
@@ -241,11 +253,11 @@ def output_sign(z: float, target: float, rules: Rules) -> int:
         half = np.tanh(0.5 * (z / rules.scale))
         y = rules.amplitude * (0.5 * (1.0 + half))
         gate = 1.0 - half * half
-    elif rules.activation == TANH:
+    elif rules.activation != NONE:
         slope = np.tanh(z / rules.scale)
         y = rules.amplitude * slope
         gate = 1.0 - slope * slope
-    if rules.activation != 0 and (gate <= 0.0 or gate < rules.c2):
+    if rules.activation != NONE and (gate <= 0.0 or gate < rules.c2):
         return 0
     error = target - y
     if error > 0.0 and error >= rules.threshold:
@@ -265,8 +277,8 @@ def train_batch(
     rules: Rules,
     counts: NDArray[np.int64],
     phase: int,
-    motion1: Motion,
-    motion2: Motion,
+    motions1: tuple[Motion, Motion],
+    motions2: tuple[Motion, Motion],
     rng1: np.random.Generator,
     rng2: np.random.Generator,
     hidden: NDArray[np.uint8],
@@ -288,8 +300,8 @@ def train_batch(
         rules: Thresholds and activation.
         counts: `Schedule.pulse_counts()`.
         phase: Phase of the first sample.
-        motion1: Pulses on array 1.
-        motion2: Pulses on array 2.
+        motions1: SET and RESET pulses on array 1.
+        motions2: SET and RESET pulses on array 2.
         rng1: Noise of array 1.
         rng2: Noise of array 2.
         hidden: Result, (n, 100): hidden codes.
@@ -300,12 +312,13 @@ def train_batch(
     """
     width = hidden.shape[1]
     classes = outputs.shape[1]
-    rows1 = np.empty(785, np.int64)
+    rows1 = np.empty(cells1.shape[1], np.int64)
     rows2 = np.empty(width, np.int64)
-    columns1 = np.empty((2, width), np.int64)
-    columns2 = np.empty((2, classes), np.int64)
+    columns1 = np.empty((2, width), np.uint64)
+    columns2 = np.empty((2, classes), np.uint64)
     found1 = np.zeros(2, np.int64)
     found2 = np.zeros(2, np.int64)
+    noise = np.empty(width, np.float32)
     plus = np.empty(width)
     minus = np.empty(width)
     for s in range(samples.shape[0]):
@@ -357,8 +370,9 @@ def train_batch(
                 columns1,
                 found1,
                 counts[phase, 0],
-                motion1,
+                motions1,
                 rng1,
+                noise,
                 energy_j,
                 tally[0],
             )
@@ -369,8 +383,9 @@ def train_batch(
                 columns2,
                 found2,
                 counts[phase, 1],
-                motion2,
+                motions2,
                 rng2,
+                noise,
                 energy_j,
                 tally[1],
             )

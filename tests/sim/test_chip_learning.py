@@ -68,7 +68,7 @@ def train(
 
 def directions(after: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
     """What SET (+1) and RESET (-1) left behind: cells at the end of the window stay."""
-    return np.sign(after - before, dtype=np.float32)
+    return np.asarray(np.sign(after - before), np.float32)
 
 
 def by_the_rules(

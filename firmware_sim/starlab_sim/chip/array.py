@@ -62,9 +62,14 @@ class CellArray:
         """
         fabrication, self.rng = (np.random.Generator(np.random.PCG64(s)) for s in seed.spawn(2))
         self.geometry = geometry
-        self._device = device
         self._forming = forming
-        self._cycle_noise_uS = cycle_noise_uS
+        self._mean_uS, self._sigma_uS = {}, {}
+        for kind, steps, direction in (
+            (PulseKind.SET, device.set_steps, 1.0),
+            (PulseKind.RESET, device.reset_steps, -1.0),
+        ):
+            self._mean_uS[kind] = direction * np.array(steps.mean_uS)
+            self._sigma_uS[kind] = np.hypot(steps.std_uS, cycle_noise_uS)
         shape = geometry.shape
         cells_uS = fabrication.uniform(*VIRGIN_RANGE_uS, shape)
         self.formable: NDArray[np.bool_] = fabrication.random(shape) < forming.yield_fraction
@@ -115,16 +120,15 @@ class CellArray:
         Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
         scale means and deviations alike [O].
         """
-        up = kind is PulseKind.SET
-        steps = self._device.set_steps if up else self._device.reset_steps
         factor = step_factor(self.geometry.number, kind, conditions)
-        sigma_uS = factor * np.hypot(steps.std_uS, self._cycle_noise_uS)
+        mean_uS = self._mean_uS[kind] * factor
+        sigma_uS = self._sigma_uS[kind] * factor
         cell_j, line_j = _pulse_energies_j(conditions)
-        direction = 1.0 if up else -1.0
+        up = kind is PulseKind.SET
         return Motion(
             start_uS=np.float32(CONDUCTANCE_MIN_uS if up else CONDUCTANCE_MAX_uS),
-            bins_per_uS=np.float32(direction * len(steps.mean_uS) / WINDOW_uS),
-            mean_uS=(direction * factor * np.array(steps.mean_uS)).astype(np.float32),
+            bins_per_uS=np.float32((len(mean_uS) if up else -len(mean_uS)) / WINDOW_uS),
+            mean_uS=mean_uS.astype(np.float32),
             sigma_uS=sigma_uS.astype(np.float32),
             noisy=bool(sigma_uS.any()),
             cell_j=cell_j,

@@ -334,7 +334,7 @@ def _check_each(name: str, values: NDArray[Any], low: int, high: int, first: int
         where = tuple(wrong[0])
         value = int(values[where])
         limit = low if value < low else high
-        raise LimitExceeded(f"{name} of sample {first + int(where[0])}", value, limit)
+        raise LimitExceeded(f"sample {first + int(where[0])}: {name}", value, limit)
 
 
 def _done_and_pulses(done: int, pulses: int) -> bytes:

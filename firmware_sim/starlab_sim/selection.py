@@ -57,7 +57,7 @@ def selection(registers: RegisterFile) -> Selection:
     else:
         row = registers.get("ROW", "row")
     if row >= array.inputs:
-        raise LimitExceeded(f"row of array {array.number}", row, array.inputs - 1)
+        raise LimitExceeded(f"array {array.number}: row", row, array.inputs - 1)
     columns = _columns(registers, array)
     mask = np.zeros((2, 1, array.outputs), np.bool_)
     if array is ARRAY1:
@@ -75,6 +75,6 @@ def _columns(registers: RegisterFile, array: ArrayGeometry) -> NDArray[np.bool_]
         word |= registers.get(name, "mask") << 32 * position
     highest = word.bit_length() - 1
     if highest >= array.columns:
-        raise LimitExceeded(f"column of array {array.number}", highest, array.columns - 1)
+        raise LimitExceeded(f"array {array.number}: column", highest, array.columns - 1)
     packed = np.frombuffer(word.to_bytes(13, "little"), np.uint8)
     return np.unpackbits(packed, count=array.columns, bitorder="little").astype(np.bool_)

@@ -235,7 +235,7 @@ class Board:
         mask, *values = struct.unpack(f">{size >> 2}I", data)
         registers = command.state.registers
         end = address + size - 4
-        if not any(address <= action < end for action in _ACTIONS):
+        if _ACTIONS.keys().isdisjoint(range(address, end, 4)):
             registers.write(address, values, mask)
             return b""
         before = registers.read(address, len(values))

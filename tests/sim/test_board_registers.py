@@ -80,6 +80,16 @@ def test_a_register_keeps_bits_that_no_field_names(bench: "Bench") -> None:
             "WRITE_REG with 4 bytes of data and flags 0x00",
         ),
         (read_registers(0x2FC, 2), Status.RANGE, "register end address 772 is above the 768 limit"),
+        (
+            Transaction(Opcode.READ_REG, 0, bytes(4), 2),
+            Status.BAD_REQUEST,
+            "READ_REG with flags 0x02",
+        ),
+        (
+            Transaction(Opcode.WRITE_REG, 0, bytes(8), 1),
+            Status.BAD_REQUEST,
+            "WRITE_REG with 8 bytes of data and flags 0x01",
+        ),
         (read_registers(0x01), Status.BAD_REQUEST, "register address 0x1 is not a multiple of 4"),
         (
             Transaction(Opcode.READ_REG, 0, b"\0\0"),

@@ -23,10 +23,11 @@ from starlab_spec.errors import LimitExceeded, SpecError
 from starlab_spec.registers import register
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire.codec import encode_json
+from starlab_spec.wire.frames import MAX_MESSAGE_BYTES
 from starlab_spec.wire.transactions import SAME_ADDRESS, Opcode, Result, Status, Transaction
 
-REPLY_BYTES_MAX: Final = 64 << 20
-"""Bytes of result data that one command may ask for."""
+REPLY_BYTES_MAX: Final = MAX_MESSAGE_BYTES - (1 << 20)
+"""Bytes of registers and memory that one command may ask for: room is left for the heads."""
 SHORT_TRANSACTIONS: Final = 1000
 """A command of so many register accesses is over within some milliseconds."""
 SHORT_STARTS: Final = 16

@@ -30,12 +30,12 @@ def test_memory_ends_at_128_mib(bench: "Bench") -> None:
     assert bench.do(read_memory(MEMORY_BYTES - 3, 3))[0].data == b"end"
 
 
-def test_one_command_reads_64_mib_at_most(bench: "Bench") -> None:
-    half = 32 << 20
+def test_one_command_reads_15_mib_at_most(bench: "Bench") -> None:
+    half = 15 << 19
     status, message = bench.refusal(read_memory(0, 1), read_memory(0, half), read_memory(0, half))
     assert (status, message) == (
         Status.RANGE,
-        "result data 67108865 bytes is above the 67108864 bytes limit",
+        "result data 15728641 bytes is above the 15728640 bytes limit",
     )
 
 

@@ -99,7 +99,7 @@ def test_a_register_keeps_bits_that_no_field_names(bench: "Bench") -> None:
         (
             read_registers(0, 0xFFFFFFFF, fixed=True),
             Status.RANGE,
-            "result data 17179869180 bytes is above the 67108864 bytes limit",
+            "result data 17179869180 bytes is above the 15728640 bytes limit",
         ),
     ],
 )

@@ -5,8 +5,8 @@ START command of the wire protocol returns, per operation:
 
 ==================  ==============================================================================
 FORM, SET, RESET    nothing
-READ                one word per read cell: its code (0..255, 0.1 uS each). The cells of the
-                    selected row, by rising column; of array 1 all upper cells, then all lower ones
+READ                one word per selected cell: its code (0..255, 0.1 uS each). Array 1: upper cells
+                    by rising column, then lower ones. Array 2: by rising physical column
 INFERENCE           Y2 mode: the 22-byte Y2 block of the last sample of the range.
                     Otherwise 8 bytes a sample of the range: the one-hot block
 BP                  the 22-byte Y2 block of the sample, from before the update

@@ -1,0 +1,54 @@
+"""The command line ``starlab``: its commands, by group. Does nothing itself."""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Final
+
+import typer
+
+from starlab.cli import arrays, boards, demo, learning, processes
+
+app = typer.Typer(
+    name="starlab",
+    help="Boards with STELLAR memristor chips, real and emulated.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
+    "Processes": (processes.serve, processes.emulator),
+    "Boards": (boards.boards, boards.supplies),
+    "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
+    "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
+}
+for group, commands in _GROUPS.items():
+    for command in commands:
+        app.command(rich_help_panel=group)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(_version())
+        raise typer.Exit
+
+
+def _version() -> str:
+    """Of the distribution that this package came with: the whole product or the light client."""
+    try:
+        return version("starlab")
+    except PackageNotFoundError:
+        return version("starlab-client")
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,173 @@
+"""``form``, ``program``, ``read`` and ``vmm``: one array at a time. Never the whole network."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from starlab.board import Method
+from starlab.cli.terminal import (
+    ArrayNumber,
+    BoardId,
+    Columns,
+    Json,
+    Output,
+    Rows,
+    Url,
+    connected,
+    load_array,
+    table,
+    values_or_file,
+)
+from starlab.datasets import mnist
+from starlab.http import DEFAULT_URL
+
+ExistingFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+
+
+def form(
+    array: Annotated[
+        int | None,
+        typer.Option("--array", "-a", min=1, max=2, help="Which array.", show_default="both"),
+    ] = None,
+    rows: Rows = None,
+    columns: Columns = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Form virgin cells; formed ones stay as they are."""
+    numbers = (1, 2) if array is None else (array,)
+    with connected(url, board_id, as_json) as (board, terminal):
+        replies = {}
+        with terminal.progress() as progress:
+            task = progress.add_task("forming", total=len(numbers), note="")
+            for number in numbers:
+                replies[number] = board.arrays[number].form(rows=rows, columns=columns)
+                progress.advance(task)
+        listing = table("Forming", "array", "formed now", "newly formed", "failed", "pulses")
+        total: dict[str, Any] = dict.fromkeys(("formed", "newly_formed", "failed", "pulses"), 0)
+        for number, reply in replies.items():
+            row = {name: getattr(reply, name) for name in total}
+            listing.add_row(str(number), *(f"{value:,}" for value in row.values()))
+            total = {name: total[name] + value for name, value in row.items()}
+        terminal.say(listing)
+        arrays = {str(number): reply.model_dump() for number, reply in replies.items()}
+        terminal.finish({**total, "arrays": arrays})
+
+
+def program(
+    array: ArrayNumber,
+    weights: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Weights, .npy of shape (inputs, outputs)."),
+    ] = None,
+    conductance: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Or conductances in uS, .npy of (2, inputs, outputs)."
+        ),
+    ] = None,
+    scale_uS: Annotated[
+        float | None,
+        typer.Option("--scale-uS", help="Conductance of a weight of 1; left out: full window."),
+    ] = None,
+    tolerance_uS: Annotated[
+        float, typer.Option("--tolerance-uS", help="How near each cell must come.")
+    ] = 0.5,
+    max_pulses: Annotated[int | None, typer.Option(min=1, help="Cap for each cell.")] = None,
+    method: Annotated[Method, typer.Option(help="How to write.")] = "write-verify",
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Write weights or conductances from a file."""
+    if (weights is None) == (conductance is None):
+        raise typer.BadParameter("give either --weights or --conductance")
+    with connected(url, board_id, as_json) as (board, terminal):
+        with terminal.progress() as progress:
+            progress.add_task(f"programming array {array}", total=None, note="")
+            report = board.arrays[array].program(
+                None if conductance is None else load_array(conductance, "--conductance"),
+                weights=None if weights is None else load_array(weights, "--weights"),
+                scale_uS=scale_uS,
+                tolerance_uS=tolerance_uS,
+                max_pulses=max_pulses,
+                method=method,
+            )
+        terminal.say(
+            f"{report.in_tolerance:,} of {report.cells:,} cells within {tolerance_uS:g} uS "
+            f"after {report.pulses:,} pulses; rms error {report.rms_error_uS:.3f} uS"
+        )
+        terminal.finish(report.model_dump(mode="json"))
+
+
+def read(
+    array: ArrayNumber,
+    rows: Rows = None,
+    columns: Columns = None,
+    output: Output = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Read conductances through the chip's own read path."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        cells = board.arrays[array].conductance_uS(rows=rows, columns=columns)
+        listing = table(
+            f"Array {array}: conductance in uS", "cells", "number", "mean", "std", "least", "most"
+        )
+        for name, plane in zip(("G+", "G-"), cells, strict=True):
+            statistics = (plane.mean(), plane.std(), plane.min(), plane.max())
+            listing.add_row(name, f"{plane.size:,}", *(f"{value:.2f}" for value in statistics))
+        terminal.say(listing)
+        terminal.finish(
+            {
+                "array": array,
+                "shape": list(cells.shape),
+                "mean_uS": float(cells.mean()),
+                "std_uS": float(cells.std()),
+                "min_uS": float(cells.min()),
+                "max_uS": float(cells.max()),
+                **values_or_file("conductance_uS", cells.round(3), output),
+            }
+        )
+
+
+def vmm(
+    array: ArrayNumber,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Vectors, .npy. Array 1: (n, 784) bits; array 2: (n, 100) pulse counts.",
+            show_default="array 1: MNIST test digits",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many vectors at most.")] = 10,
+    output: Output = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Multiply vectors with one array: converter codes."""
+    if inputs is not None:
+        vectors = load_array(inputs, "--inputs")
+    elif array == 1:
+        vectors = mnist()[1].images
+    else:
+        raise typer.BadParameter("array 2 needs --inputs")
+    with connected(url, board_id, as_json) as (board, terminal):
+        codes = board.arrays[array].vmm(vectors[:limit])
+        listing = table(f"Array {array}: codes", "vector", "least", "mean", "most", "not zero")
+        for index, row in enumerate(codes):
+            listing.add_row(
+                str(index), str(row.min()), f"{row.mean():.1f}", str(row.max()),
+                str(np.count_nonzero(row)),
+            )  # fmt: skip
+        terminal.say(listing)
+        terminal.finish(
+            {"array": array, "shape": list(codes.shape), **values_or_file("codes", codes, output)}
+        )

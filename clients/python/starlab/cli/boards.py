@@ -1,0 +1,88 @@
+"""``boards`` and ``supplies``: what is there and what feeds it. Never touches cells."""
+
+import re
+from typing import Annotated, Final
+
+import typer
+
+from starlab.board import Board
+from starlab.cli.terminal import BoardId, Json, Url, connected, reporting, table
+from starlab.client import Client
+from starlab.http import DEFAULT_URL
+from starlab_contract import Supplies, VoltageSupply
+
+_ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
+
+
+def boards(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """List the boards of the server."""
+    with reporting(as_json) as terminal, Client(url) as client:
+        found = client.boards()
+        listing = table(
+            "Boards", "id", "state", "serial", "device model", "firmware", "restarts", "faults",
+            right=False,
+        )  # fmt: skip
+        for board in found:
+            listing.add_row(
+                board.id,
+                board.state,
+                board.serial or "?",
+                board.device_model or "-",
+                board.firmware or "?",
+                str(board.restarts),
+                ", ".join(board.faults) or "none",
+            )
+        terminal.say(listing)
+        terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
+
+
+def supplies(
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE]...", help="Set these first, in mV or uA: VBLset=2209."
+        ),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Show the supplies; set some of them first, all or none."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        found = _set(board, settings) if settings else board.supplies()
+        listing = table(
+            "Supplies", "name", "requested", "measured", "unit", "code", "safe range", ""
+        )
+        for name, supply in found.root.items():
+            low, high, requested, measured = (
+                (supply.low_mv, supply.high_mv, supply.requested_mv, supply.measured_mv)
+                if isinstance(supply, VoltageSupply)
+                else (supply.low_ua, supply.high_ua, supply.requested_ua, supply.measured_ua)
+            )
+            listing.add_row(
+                name,
+                "-" if requested is None else f"{requested:g}",
+                f"{measured:.1f}",
+                supply.unit,
+                str(supply.code),
+                f"{low:g} .. {high:g}",
+                "fault" if supply.fault else "" if supply.settled else "settling",
+            )
+        terminal.say(listing)
+        terminal.finish({"supplies": found.model_dump(mode="json")})
+
+
+def _set(board: Board, settings: list[str]) -> Supplies:
+    units = {name: supply.unit for name, supply in board.supplies().root.items()}
+    wanted: dict[str, dict[str, float]] = {"mV": {}, "uA": {}}
+    for setting in settings:
+        match = _ASSIGNMENT.fullmatch(setting)
+        if match is None:
+            raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="NAME=VALUE")
+        # an unknown name goes to the server as it is, whose refusal lists the known ones
+        unit = match["unit"] or units.get(match["name"], "mV")
+        try:
+            wanted[unit][match["name"]] = float(match["value"])
+        except ValueError:
+            raise typer.BadParameter(f"{match['value']!r} is no number") from None
+    return board.set_supplies(mv=wanted["mV"], ua=wanted["uA"])

@@ -1,0 +1,90 @@
+"""``serve`` and ``emulator``: become the server or the emulator. Never a client of either."""
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from starlab.cli.terminal import ExitCode, Json, Terminal
+
+
+def become(module: str, options: list[str], what: str) -> None:
+    """Replace this process by ``python -m module`` with options.
+
+    Raises:
+        typer.Exit: It is not installed.
+    """
+    if find_spec(module) is None:
+        Terminal(as_json=False).note(
+            f"{what} is not installed here: this is the light client. "
+            "Install the distribution [bold]starlab[/] to run it."
+        )
+        raise typer.Exit(ExitCode.FAILED)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *options])
+
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the emulated chip.")]
+Device = Annotated[
+    str | None, typer.Option(help="Device model of the emulated cells.", show_default="nonlinear-3")
+]
+Virgin = Annotated[
+    bool,
+    typer.Option("--virgin", help="Start with an unformed chip, not one formed at mid window."),
+]
+
+
+def serve(
+    host: Host = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="TCP port; 0: a free one.", show_default="8000"),
+    ] = None,
+    board: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Link to a board, udp://HOST[:PORT]; may be repeated. None: an emulator."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder for what the server keeps.")] = None,
+    seed: Seed = None,
+    device: Device = None,
+    virgin: Virgin = False,
+    as_json: Json = False,
+) -> None:
+    """Run the REST server; without a board it starts an embedded emulator."""
+    options = [item for url in board or () for item in ("--board", url)]
+    options += given(host=host, port=port, data=data, seed=seed, device=device)
+    options += ["--virgin"] * virgin + ["--json"] * as_json
+    become("starlab_api", options, "The server")
+
+
+def emulator(
+    host: Host = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="UDP port; 0: a free one.", show_default="5716"),
+    ] = None,
+    seed: Seed = None,
+    device: Device = None,
+    virgin: Virgin = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Always so: it announces itself in one line of JSON.")
+    ] = False,
+) -> None:
+    """Run one emulated board on UDP."""
+    options = given(host=host, port=port, seed=seed, device=device) + ["--virgin"] * virgin
+    become("starlab_sim", options, "The emulator")
+
+
+def given(**options: str | int | None) -> list[str]:
+    """Options that were given, as arguments."""
+    return [
+        item
+        for name, value in options.items()
+        if value is not None
+        for item in (f"--{name}", str(value))
+    ]

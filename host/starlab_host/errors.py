@@ -18,6 +18,7 @@ raised before anything is sent.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from starlab_spec import SpecError
@@ -28,17 +29,37 @@ class StarlabHostError(Exception):
     """Root of everything that this package raises, but for bad arguments."""
 
 
+class LinkError(StarlabHostError):
+    """The way to the board failed. What was asked was surely not executed."""
+
+
+class OutcomeUnknown(StarlabHostError):
+    """Commands were sent and may or may not have been executed. They are never sent again.
+
+    Attributes:
+        commands: Message id and description of each command in doubt.
+    """
+
+    def __init__(self, message: str, commands: Sequence[tuple[int, str]]) -> None:
+        self.commands = tuple(commands)
+        super().__init__(message)
+
+
 class BoardRefused(StarlabHostError):
     """The board did not execute a command, and says why.
 
     Attributes:
         status: What kind of refusal.
         message: The board's own words.
+        opcode: The transaction that was refused; those before it were executed.
+        done: Samples of the same call that were finished before; they stay done.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, opcode: int = 0, done: int = 0) -> None:
         self.status = status
         self.message = message
+        self.opcode = opcode
+        self.done = done
         name = status.name if isinstance(status, Status) else f"status {status}"
         super().__init__(f"the board refused: {message} ({name})" if message else name)
 
@@ -58,8 +79,8 @@ class Interlock(BoardRefused):
         unit: Unit of both.
     """
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(status, message)
+    def __init__(self, status: int, message: str, *, opcode: int = 0, done: int = 0) -> None:
+        super().__init__(status, message, opcode=opcode, done=done)
         match = _LIMIT.match(message)
         self.name = match["name"] if match else ""
         self.value = float(match["value"]) if match else float("nan")
@@ -76,15 +97,7 @@ class NotReady(BoardRefused):
 
 
 class Aborted(BoardRefused):
-    """The operation was stopped on request.
-
-    Attributes:
-        done: Samples that were finished before; they stay done.
-    """
-
-    def __init__(self, status: int, message: str, done: int = 0) -> None:
-        super().__init__(status, message)
-        self.done = done
+    """The operation was stopped on request, or because the drivers went off."""
 
 
 class NotFormed(StarlabHostError):
@@ -128,4 +141,4 @@ _REFUSALS: Final[dict[int, type[BoardRefused]]] = {
 def refusal_of(result: Result) -> BoardRefused:
     """The error for a result whose status is not OK."""
     kind = _REFUSALS.get(result.status, BoardRefused)
-    return kind(result.status, result.message)
+    return kind(result.status, result.message, opcode=result.opcode)

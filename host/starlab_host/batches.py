@@ -1,0 +1,63 @@
+"""Batches of any size as commands of bounded size. Knows neither samples nor records."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_host.board import Board
+from starlab_host.commands import samples_per_command
+from starlab_host.errors import Aborted, BoardRefused
+from starlab_spec.wire.transactions import Opcode, Transaction
+
+
+def run_batch(
+    board: Board,
+    count: int,
+    record: np.dtype[np.void],
+    command: Callable[[slice], Sequence[Transaction]],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.void]:
+    """Run a batch operation on all samples, in order, a command for each part of them.
+
+    Args:
+        board: Where.
+        count: Number of samples.
+        record: What the operation leaves for each of them.
+        command: The transactions for some of the samples; its last result holds their records.
+        on_progress: Told of samples done, during a command as well.
+
+    Returns:
+        Shape (count,).
+
+    Raises:
+        BoardRefused: With ``done``, the number of samples that were finished.
+    """
+    records = np.empty(count, record)
+    step = samples_per_command(record)
+    for first in range(0, count, step):
+        part = slice(first, min(first + step, count))
+        try:
+            results = board.execute(command(part), on_progress=_shifted(on_progress, first, count))
+        except BoardRefused as error:
+            done = first
+            if isinstance(error, Aborted) and error.opcode == Opcode.START:
+                done += board.read_register("BATCH_DONE")
+            message = f"{error.message}; {done} of {count} samples are done"
+            raise type(error)(error.status, message, opcode=error.opcode, done=done) from error
+        records[part] = np.frombuffer(results[-1].data, record)
+        if on_progress is not None:
+            on_progress(part.stop, count)
+    return records
+
+
+def _shifted(
+    on_progress: Callable[[int, int], None] | None, first: int, count: int
+) -> Callable[[int, int], None]:
+    """A report on a part as a report on the whole batch."""
+
+    def report(done: int, _: int) -> None:
+        if on_progress is not None:
+            on_progress(first + done, count)
+
+    return report

@@ -1,0 +1,318 @@
+"""A board as registers, memory, supplies and operations. Knows not what the chip computes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_host.errors import BadArgument, NotReady, refusal_of
+from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
+from starlab_host.safety import check_whole
+from starlab_spec.operations import Operation, check_memory_range
+from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
+from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings
+from starlab_spec.units import TICK_NS
+from starlab_spec.wire import BoardStatus, Event
+from starlab_spec.wire.transactions import (
+    Result,
+    Status,
+    SupplyReading,
+    Transaction,
+    emulator,
+    get_supply,
+    json_object,
+    read_memory,
+    read_registers,
+    set_supply,
+    start,
+    supply_reading,
+    words,
+    write_memory,
+    write_registers,
+)
+
+_CHUNK_BYTES: Final = 2 << 20
+"""Greatest part of a memory transfer that one command carries."""
+_FIRST_COUNTER: Final = register(f"{COUNTERS[0][0]}_HIGH").address
+_FAULTS: Final = register("FAULTS")
+_CLEAR_ALL: Final = register("FAULT_CLEAR").field("mask").mask
+_EMERGENCY_STOP: Final = register("FAULT_SET").field("emergency_stop").mask
+
+
+class CommandSession(Protocol):
+    """What a board needs of the session with it: see :class:`starlab_host.session.Session`."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who the board says it is."""
+
+    @property
+    def boot_id(self) -> int:
+        """Drawn anew at each start of the board."""
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[Event], None] | None = None,
+    ) -> list[Result]:
+        """Run a command to its reply; failed results are returned, the first one last."""
+
+    def abort(self) -> None:
+        """Stop what runs and what waits."""
+
+    def status(self) -> BoardStatus:
+        """How the board is, beside the commands."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class Board:
+    """One board at the other end of a session, which it owns.
+
+    Many threads may use it at once: every method is one command, or says so.
+
+    Attributes:
+        formed: Cells that were found formed, shape (2, inputs, outputs) by array number.
+            :class:`starlab_host.chip.Chip` fills it; it is emptied when the chip may be another.
+    """
+
+    def __init__(self, session: CommandSession) -> None:
+        self._session = session
+        self._requested: dict[str, float] = {}
+        self.formed: dict[int, NDArray[np.bool_]] = {}
+
+    def __enter__(self) -> Self:
+        """The board itself; leaving the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the session."""
+        self.close()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who the board says it is: serial, firmware, geometry, device model, emulated, ..."""
+        return self._session.identity
+
+    @property
+    def boot_id(self) -> int:
+        """Drawn anew at each start of the board."""
+        return self._session.boot_id
+
+    def status(self) -> BoardStatus:
+        """What the board is doing, asked beside the commands: it answers during long operations."""
+        return self._session.status()
+
+    def abort(self) -> None:
+        """Stop what runs, and what waits to run, at the next safe point between pulses."""
+        self._session.abort()
+
+    def close(self) -> None:
+        """End the session; the board goes SAFE."""
+        self._session.close()
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[Result]:
+        """Run a command: all of its transactions in order, up to the first that fails.
+
+        Raises:
+            BoardRefused: One of them failed; those before it were executed.
+            LinkError, OutcomeUnknown: As :meth:`starlab_host.session.Session.execute`.
+        """
+
+        def tell(event: Event) -> None:
+            if on_progress is not None:
+                on_progress(event.done, event.total)
+
+        results = self._session.execute(
+            transactions, read_only=read_only, dry_run=dry_run, on_progress=tell
+        )
+        if results[-1].status != Status.OK:
+            raise refusal_of(results[-1])
+        return results
+
+    def run(self, operation: Operation) -> bytes:
+        """Run one operation with the registers as they are, to its end.
+
+        Returns:
+            Its result, as :mod:`starlab_spec.operations` lays it out.
+        """
+        return self.execute([start(operation)])[0].data
+
+    # registers and memory
+
+    def read_register(self, which: str | int) -> int:
+        """The word of a register, by name or byte address."""
+        return words(self.execute([read_registers(_address(which))], read_only=True)[0])[0]
+
+    def read_registers(self, addresses: Iterable[int]) -> dict[int, int]:
+        """Several words at once, by byte address."""
+        wanted = list(addresses)
+        results = self.execute([read_registers(address) for address in wanted], read_only=True)
+        return {address: words(r)[0] for address, r in zip(wanted, results, strict=True)}
+
+    def write_register(self, which: str | int, word: int, *, mask: int = WORD_MASK) -> None:
+        """Replace the bits under ``mask`` of a register, by name or byte address."""
+        address = _address(which)
+        check_whole("register word", word, 0, WORD_MASK)
+        check_whole("register mask", mask, 0, WORD_MASK)
+        self.execute([write_registers(address, [word], mask=mask)])
+
+    def read_memory(self, address: int, count: int) -> bytes:
+        """Bytes of the board's memory, by several commands where they are many."""
+        check_memory_range(address, count)
+        parts = []
+        for offset in range(0, count, _CHUNK_BYTES):
+            size = min(_CHUNK_BYTES, count - offset)
+            parts.append(self.execute([read_memory(address + offset, size)], read_only=True)[0])
+        return b"".join(part.data for part in parts)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write to the board's memory, by several commands where there is much."""
+        check_memory_range(address, len(data))
+        for offset in range(0, len(data), _CHUNK_BYTES):
+            self.execute([write_memory(address + offset, data[offset : offset + _CHUNK_BYTES])])
+
+    # supplies
+
+    def supplies(self) -> list[SupplyState]:
+        """All 22 generators, read back, in power-up order."""
+        results = self.execute([get_supply(c.index) for c in SUPPLIES], read_only=True)
+        return [
+            self._state(channel, supply_reading(result))
+            for channel, result in zip(SUPPLIES, results, strict=True)
+        ]
+
+    def set_supplies(self, values: Mapping[str, float]) -> list[SupplyState]:
+        """Set generators, all of them or none.
+
+        Args:
+            values: By published name: millivolt of a voltage, microampere of a current.
+
+        Returns:
+            How they read afterwards, in power-up order.
+
+        Raises:
+            UnknownName: There is no such generator.
+            LimitExceeded: A value outside its safe operating area; nothing was sent.
+            BoardRefused: The board does not want one of them; nothing was changed.
+        """
+        settings = check_supply_settings(values.items())
+        if not settings:
+            return []
+        transactions = [set_supply(channel.index, code) for channel, code in settings]
+        self.execute(transactions, dry_run=True)
+        results = self.execute(transactions)
+        self._requested.update(values)
+        return [
+            self._state(channel, supply_reading(result))
+            for (channel, _), result in zip(settings, results, strict=True)
+        ]
+
+    def bring_up(self) -> None:
+        """Switch all 22 generators on, in power-up order, at their published settings.
+
+        Raises:
+            NotReady: One of them has not settled.
+        """
+        for state in self.set_supplies({channel.name: channel.default for channel in SUPPLIES}):
+            if not state.settled:
+                raise NotReady(Status.NOT_READY, f"supply {state.name} has not settled")
+
+    def is_up(self) -> bool:
+        """Whether all generators are on and settled."""
+        return all(state.settled for state in self.supplies())
+
+    # counters and faults
+
+    def counters(self) -> Counters:
+        """What the board has done since it started."""
+        halves = words(self.execute([read_registers(_FIRST_COUNTER, 2 * len(COUNTERS))])[0])
+        pairs = zip(halves[0::2], halves[1::2], strict=True)
+        count = {name: h << 32 | low for (name, _), (h, low) in zip(COUNTERS, pairs, strict=True)}
+        pulses = {
+            array: PulseCounts(
+                set=count[f"ARRAY{array}_SET_PULSES"],
+                reset=count[f"ARRAY{array}_RESET_PULSES"],
+                form=count[f"ARRAY{array}_FORM_PULSES"],
+            )
+            for array in (1, 2)
+        }
+        return Counters(
+            array1=pulses[1],
+            array2=pulses[2],
+            operations=OperationCounts(
+                form=count["FORM_OPERATIONS"],
+                set=count["SET_OPERATIONS"],
+                reset=count["RESET_OPERATIONS"],
+                read=count["READ_OPERATIONS"],
+                inference=count["INFERENCE_OPERATIONS"],
+                training=count["TRAINING_OPERATIONS"],
+            ),
+            energy_j=count["ENERGY_FJ"] * 1e-15,
+            emulated_time_s=count["EMULATED_TICKS"] * TICK_NS * 1e-9,
+        )
+
+    def faults(self) -> tuple[str, ...]:
+        """Names of the latched faults: ``over_current``, ``emergency_stop``, ..."""
+        word = self.read_register("FAULTS")
+        return tuple(field.name for field in _FAULTS.fields if field.get(word))
+
+    def emergency_stop(self) -> None:
+        """Stop what runs, switch all drivers off and latch it: an abort, then one command."""
+        self.abort()
+        self.write_register("FAULT_SET", _EMERGENCY_STOP)
+
+    def clear_faults(self) -> None:
+        """Clear all latches, the emergency stop too. The drivers stay off: bring the board up."""
+        self.write_register("FAULT_CLEAR", _CLEAR_ALL)
+
+    # emulated boards only
+
+    def emulator(self, **commands: Any) -> dict[str, Any]:
+        """Tell an emulated board what no real one can do; see ``starlab_sim``.
+
+        Raises:
+            BoardRefused: UNSUPPORTED by a real board; BAD_REQUEST for an unknown command or value.
+        """
+        self.formed.clear()
+        return json_object(self.execute([emulator(commands)])[0])
+
+    def _state(self, channel: Channel, reading: SupplyReading) -> SupplyState:
+        return SupplyState(
+            name=channel.name,
+            index=channel.index,
+            unit=channel.unit,
+            requested=self._requested.get(channel.name),
+            code=reading.code,
+            nominal=channel.value(reading.code),
+            measured=reading.measured / 1000,
+            settled=reading.settled,
+            fault=reading.fault,
+        )
+
+
+def _address(which: str | int) -> int:
+    if isinstance(which, str):
+        return register(which).address
+    address = check_whole("register address", which, 0, MAP_END - 4)
+    if address % 4:
+        raise BadArgument("register address", f"0x{address:X} is not a multiple of 4")
+    return address

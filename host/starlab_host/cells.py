@@ -1,0 +1,130 @@
+"""The cells of one array: read them, pulse them, know which are formed. Chooses no pulses."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_host import commands
+from starlab_host.board import Board
+from starlab_host.commands import MaskedPulses
+from starlab_host.converters import READ_SUPPLIES, ReadPath
+from starlab_host.errors import LinkError, NotFormed, OutcomeUnknown
+from starlab_host.safety import FORMED_MIN_uS
+from starlab_spec import ArrayGeometry
+from starlab_spec.registers import register
+from starlab_spec.supplies import supply
+from starlab_spec.wire.transactions import (
+    Result,
+    get_supply,
+    supply_reading,
+    write_registers,
+)
+
+
+class ArrayCells:
+    """One array of the chip on a board.
+
+    Attributes:
+        geometry: Which array.
+    """
+
+    def __init__(self, board: Board, geometry: ArrayGeometry) -> None:
+        self._board = board
+        self.geometry = geometry
+        self._read_path = [get_supply(supply(name).index) for name in READ_SUPPLIES]
+        self._reading = [*commands.read_array(geometry), *self._read_path]
+
+    def read_uS(self) -> NDArray[np.float64]:
+        """All conductances, shape (2, inputs, outputs), in steps of one code of READ."""
+        return self._conductance_uS(self._board.execute(self._reading))
+
+    def pulse_uS(self, counts: NDArray[np.int64]) -> tuple[int, NDArray[np.float64]]:
+        """Pulse every cell by its own number, then read all of them: one command.
+
+        Changes the pulse numbers of the settings: see :meth:`restored_pulses`.
+
+        Args:
+            counts: Shape (2, inputs, outputs): SET where positive, RESET where negative.
+
+        Returns:
+            Pulses on all cells together; conductances afterwards.
+        """
+        pulses = commands.pulse_masks(self.geometry, commands.pulses_of_counts(counts))
+        results = self._board.execute([*pulses, *self._reading])
+        return commands.pulses_applied(results), self._conductance_uS(results)
+
+    def pulse(
+        self,
+        pulses: MaskedPulses,
+        *,
+        width_ns: int | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Give the same number of pulses to some cells: one command.
+
+        Changes widths and numbers of the settings: see :meth:`restored_pulses`.
+
+        Returns:
+            Pulses on all cells together.
+        """
+        transactions = commands.pulse_masks(self.geometry, [pulses])
+        if width_ns is not None:
+            width = commands.write_pulse_width(self.geometry, pulses.kind, width_ns)
+            transactions.insert(0, width)
+        return commands.pulses_applied(self._board.execute(transactions, on_progress=on_progress))
+
+    @contextmanager
+    def restored_pulses(self) -> Iterator[None]:
+        """Put pulse widths and numbers of this array back at the end of a block.
+
+        Not after the link has failed: then a command that does so could not be trusted either.
+        """
+        number = self.geometry.number
+        addresses = [register(f"{name}{number}").address for name in ("PERIOD", "NUMBER")]
+        before = self._board.read_registers(addresses)
+        restoring = [write_registers(address, [word]) for address, word in before.items()]
+        try:
+            yield
+        except (LinkError, OutcomeUnknown):
+            raise
+        except BaseException:
+            self._board.execute(restoring)
+            raise
+        self._board.execute(restoring)
+
+    def read_path(self) -> ReadPath:
+        """The supplies that a reading or a multiplication depends on, as they are set."""
+        readings = self._board.execute(self._read_path, read_only=True)
+        return ReadPath.of(map(supply_reading, readings))
+
+    def read_formed(self) -> NDArray[np.bool_]:
+        """Which cells are formed, by what they conduct; the board's object remembers it."""
+        formed = self.read_uS() >= FORMED_MIN_uS
+        self._board.formed[self.geometry.number] = formed
+        return formed
+
+    def require_formed(self, cells: NDArray[np.bool_] | None = None) -> None:
+        """Make sure that most of some cells are formed, of the whole array by default.
+
+        They are read once for each start of the board, and again where they do not seem formed.
+
+        Raises:
+            NotFormed: More than half of them are not.
+        """
+        selected = np.ones(self.geometry.shape, np.bool_) if cells is None else cells
+        total = int(selected.sum())
+        for known in (self._board.formed.get(self.geometry.number), None):
+            formed = self.read_formed() if known is None else known
+            unformed = total - int((selected & formed).sum())
+            if 2 * unformed <= total:
+                return
+        raise NotFormed(self.geometry.number, unformed, total)
+
+    def _conductance_uS(self, results: Sequence[Result]) -> NDArray[np.float64]:
+        """What the results of a command that ends with a reading say."""
+        count = len(READ_SUPPLIES)
+        path = ReadPath.of(map(supply_reading, results[-count:]))
+        codes = np.frombuffer(results[-count - 1].data, np.uint8).reshape(self.geometry.shape)
+        return codes * path.conductance_per_code_uS(self.geometry)[:, None, None]

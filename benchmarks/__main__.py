@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import emulation, report
+from benchmarks import emulation, link, report, rest, startup
 from benchmarks.measure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "emulation": emulation.figures,
+    "startup": startup.figures,
+    "link": link.figures,
+    "rest": rest.figures,
 }
 DOCS = Path(__file__).parents[1] / "docs"
 

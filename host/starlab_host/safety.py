@@ -4,7 +4,6 @@ Every check gives its argument back in the form in which it travels, or raises o
 :mod:`starlab_spec.errors` that names the argument, the value and the limit.
 """
 
-import operator
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -42,12 +41,9 @@ def check_whole(name: str, value: object, low: int, high: int, unit: str = "") -
         BadArgument: It is no whole number.
         LimitExceeded: It is out of bounds.
     """
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise BadArgument(name, f"{value!r} is not a whole number")
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise BadArgument(name, f"{value!r} is not a whole number") from None
+    number = int(value)
     if not low <= number <= high:
         raise LimitExceeded(name, number, low if number < low else high, unit)
     return number

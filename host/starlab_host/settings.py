@@ -264,8 +264,8 @@ def _bindings() -> dict[str, _Binding]:
     return bindings | {
         "th": bind("TH", "value", code_17),
         "th1_uS": bind("TH1", "value", _thousandths(_TH1_MAX_uS, "uS")),
-        "c1": bind("C1", "value", _whole(0, 255, unit="counts")),
         "c1_relative": bind("C1", "relative", _flag()),
+        "c1": bind("C1", "value", _whole(0, 255, unit="counts")),
         "c2": bind("C2", "value", code_17),
         "output_activation": bind("ACTIVATION", "value", _choice(_ACTIVATIONS)),
         "activation_scale": bind("ACTIVATION_SCALE", "value", _whole(1, (1 << 17) - 1)),

@@ -8,14 +8,14 @@ from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, Reque
 from starlab_contract.settings import SettingsChange
 
 
+def _numbers(layers: object) -> object:
+    """Layers as a query string has them: `1,2`, or `1` and `2` apart."""
+    if isinstance(layers, str):
+        layers = layers.split(",")
+    return [int(n) for n in layers] if isinstance(layers, list) else layers
 
 
-def _split(layers: object) -> object:
-    """Layers as a query string has them: `1,2`."""
-    return [int(n) for n in layers.split(",")] if isinstance(layers, str) else layers
-
-
-Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_split), Field(min_length=1)]
+Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_numbers), Field(min_length=1)]
 
 
 class InferParameters(RequestBody):

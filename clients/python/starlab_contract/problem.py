@@ -92,3 +92,5 @@ class Problem(BaseModel):
     """Every field that is wrong, where there are several."""
     commands: list[str] | None = None
     """Commands in doubt (outcome-unknown)."""
+    done: int | None = None
+    """Samples that were finished before the error; they stay done."""

@@ -1,0 +1,201 @@
+"""`python -m starlab_api`: serve the REST API. Takes options, says when it is ready, ends cleanly.
+
+Every option can be given in the environment instead: `--trust-network` as
+`STARLAB_TRUST_NETWORK=1`. Exit codes: 0 ended on request, 1 failed, 2 usage, 3 board, 4 refused.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from starlab_api.app import create_app
+from starlab_api.emulator import EmulatorFailed
+from starlab_api.settings import EmulatorSettings, ServerSettings
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+BOARD: Final = 3
+REFUSED: Final = 4
+_DRAIN_S: Final = 5
+"""How long calls under way may take to end after a signal."""
+_NO: Final = ("0", "false", "no", "off")
+
+
+class _Stop(Exception):
+    """Ends the program with one line and an exit code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes.
+
+    Returns:
+        The exit code.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    try:
+        options = _options(arguments, os.environ)
+        settings = _settings(options)
+        asyncio.run(_serve(options.host, options.port, settings, trusted=options.trust_network))
+    except _Stop as stop:
+        print(f"starlab-api: {stop}", file=sys.stderr)
+        return stop.code
+    except KeyboardInterrupt:  # before the server took over the signal
+        return DONE
+    return DONE
+
+
+async def _serve(host: str, port: int, settings: ServerSettings, *, trusted: bool) -> None:
+    listener = _listen(host, port, trusted=trusted)
+    with listener:
+        app = create_app(settings)
+        try:
+            async with app.router.lifespan_context(app):
+                config = uvicorn.Config(
+                    app,
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    timeout_graceful_shutdown=_DRAIN_S,
+                )
+                await _Server(config, app).serve([listener])
+        except EmulatorFailed as error:
+            raise _Stop(USAGE if error.was_usage else BOARD, str(error)) from error
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, and leaves signals to the event loop."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, then say so in one line of JSON on standard output."""
+        await super().startup(sockets)
+        assert sockets is not None  # noqa: S101 - the caller's own
+        address, port = sockets[0].getsockname()[:2]
+        url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+        ready = {
+            "listening": url,
+            "docs": f"{url}/docs",
+            "boards": [slot.id for slot in self._app.state.boards],
+            "pid": os.getpid(),
+        }
+        print(json.dumps(ready), flush=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on SIGTERM and SIGINT; raised again, they would keep the boards from being closed."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+def _listen(host: str, port: int, *, trusted: bool) -> socket.socket:
+    """A listening socket, on the loopback interface unless the network is trusted."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
+        raise _Stop(USAGE, f"no such address: {host} port {port} ({error})") from error
+    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback and not trusted:
+        raise _Stop(
+            REFUSED,
+            f"{host} is not a loopback address, and without tokens anybody who reaches it could "
+            "drive the boards; set STARLAB_TRUST_NETWORK=1 if that is meant",
+        )
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _Stop(FAILED, f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listener
+
+
+def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> argparse.Namespace:
+    def given(name: str, otherwise: str | None = None) -> str | None:
+        return environment.get(f"STARLAB_{name}") or otherwise
+
+    def flag(name: str) -> bool:
+        return (given(name) or "no").lower() not in _NO
+
+    parser = argparse.ArgumentParser(
+        prog="starlab-api",
+        description="Serve the REST API for boards with STELLAR chips.",
+        epilog="Each option can be set in the environment instead: --host as STARLAB_HOST, and so "
+        "on. STARLAB_BOARD may hold several links, separated by commas.",
+    )
+    add = parser.add_argument
+    add("--host", default=given("HOST", "127.0.0.1"), help="address (default: %(default)s)")
+    add("--port", type=_port, default=given("PORT", "8000"), help="0: any (default: %(default)s)")
+    add(
+        "--board",
+        action="append",
+        metavar="URL",
+        help="link to a board, udp://host:port; may be repeated; none: an embedded emulator",
+    )
+    add("--data", type=Path, default=given("DATA"), metavar="DIR", help="folder for logs")
+    add("--seed", type=int, default=given("SEED", "0"), help="emulator: seed of its chip")
+    add("--device", default=given("DEVICE", "nonlinear-3"), help="emulator: model of its cells")
+    add("--virgin", action="store_true", default=flag("VIRGIN"), help="emulator: unformed cells")
+    add(
+        "--trust-network",
+        action="store_true",
+        default=flag("TRUST_NETWORK"),
+        help="listen on other than loopback addresses: whoever reaches them drives the boards",
+    )
+    options = parser.parse_args(arguments)
+    if options.board is None:
+        options.board = [url for url in (given("BOARD") or "").split(",") if url]
+    return options
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 0xFFFF:
+        raise ValueError
+    return port
+
+
+def _settings(options: argparse.Namespace) -> ServerSettings:
+    if options.data is not None:
+        try:
+            options.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _Stop(USAGE, f"cannot use --data {options.data}: {error.strerror}") from error
+    return ServerSettings(
+        boards=tuple(options.board),
+        emulator=EmulatorSettings(options.seed, options.device, options.virgin),
+        data=options.data,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

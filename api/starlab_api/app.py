@@ -1,0 +1,126 @@
+"""The application: routes, errors, limits and boards put together. Listens on no socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import RedirectResponse
+
+from starlab_api import docs, problems
+from starlab_api.boards import Boards
+from starlab_api.emulator import EmbeddedEmulator
+from starlab_api.idempotency import AnswerStore, Idempotency
+from starlab_api.limits import BodyLimit
+from starlab_api.openapi import describe
+from starlab_api.routes import (
+    arrays,
+    boards,
+    counters,
+    emergency_stop,
+    emulator,
+    health,
+    network,
+    registers,
+    supplies,
+)
+from starlab_api.routes import (
+    settings as board_settings,
+)
+from starlab_api.settings import ServerSettings
+from starlab_api.views import state_of
+
+_DESCRIPTION = """
+Boards with STELLAR memristor chips, real or emulated.
+
+Arrays travel as JSON, as `application/x-npy` (one array, NumPy's own format) or as
+`application/x-npz` (several, by the names of the fields): by `Content-Type` for requests, where
+parameters then go into the query string, and by `Accept` for replies. Planes of cells: 0 = "+",
+1 = "-". Units are in the names: `_uS` microsiemens, `_mv`, `_ua`, `_ns`, `_s`, `_us` microseconds.
+
+Errors are `application/problem+json`. Unsafe calls take an `Idempotency-Key` header: the same call
+with the same key is answered as the first one was, and executed once.
+"""
+
+
+class _Application(FastAPI):
+    """FastAPI with a description of its own making."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(self)
+        return self.openapi_schema
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """The REST API for the boards of some settings.
+
+    Boards are connected, and the embedded emulator runs, while the application's lifespan lasts.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _boards(settings) as app.state.boards:
+            yield
+
+    app = _Application(
+        docs_url=None,
+        redoc_url=None,
+        title="starlab",
+        version=version("starlab"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    problems.install(app)
+    docs.install(app)
+    app.add_middleware(
+        Idempotency,
+        store=AnswerStore(count=settings.stored_answers, size=settings.stored_answer_bytes),
+    )
+    app.add_middleware(
+        BodyLimit, bulk_bytes=settings.body_limit_bytes, other_bytes=settings.json_limit_bytes
+    )
+    app.include_router(health.router)
+    api = APIRouter(prefix="/api/v1")
+    for noun in (
+        boards,
+        supplies,
+        board_settings,
+        registers,
+        counters,
+        emergency_stop,
+        emulator,
+        arrays,
+        network,
+    ):
+        api.include_router(noun.router)
+    app.include_router(api)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return app
+
+
+@asynccontextmanager
+async def _boards(settings: ServerSettings) -> AsyncIterator[Boards]:
+    embedded = None
+    urls = settings.boards
+    if not urls:
+        log = None if settings.data is None else settings.data / "emulator.log"
+        embedded = await asyncio.to_thread(EmbeddedEmulator.start, settings.emulator, log=log)
+        urls = (embedded.url,)
+    boards = Boards(urls, busy_timeout_s=settings.busy_timeout_s)
+    try:
+        # met now, so that their ids are known; one that is away is looked for at the next call
+        await asyncio.gather(*(state_of(slot) for slot in boards))
+        yield boards
+    finally:
+        await asyncio.to_thread(boards.close)
+        if embedded is not None:
+            await asyncio.to_thread(embedded.stop)

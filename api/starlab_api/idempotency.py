@@ -1,0 +1,165 @@
+"""Answers to calls with an Idempotency-Key, kept and given again. Executes nothing twice.
+
+Kept is the answer of every call that did, or may have done, something. A refusal that surely came
+before anything was executed, and that a later try may escape, is not kept: the board was away, held
+by another call, or not formed. The same key may be tried again then.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starlab_api.problems import ApiProblem, KeyInUse, KeyReused, problem_of, problem_response
+from starlab_contract import ProblemKind
+
+UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PASSING: Final = frozenset(
+    {ProblemKind.BOARD_AWAY, ProblemKind.BOARD_BUSY, ProblemKind.NOT_FORMED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What a call was answered."""
+
+    fingerprint: bytes
+    """Of the call: method, address, media types, body."""
+    messages: Sequence[Message]
+    """The ASGI messages of the answer."""
+    size: int
+    """Bytes of its body."""
+
+
+class AnswerStore:
+    """A bounded memory of answers: the oldest go first. For one event loop alone."""
+
+    def __init__(self, *, count: int, size: int) -> None:
+        self._count = count
+        self._size = size
+        self._answers: OrderedDict[str, StoredAnswer] = OrderedDict()
+        self._running: dict[str, bytes] = {}
+        self._held = 0
+
+    def begin(self, key: str, fingerprint: bytes) -> StoredAnswer | None:
+        """The answer that is already there; None: the call runs now, and :meth:`end` must come.
+
+        Raises:
+            KeyInUse: The first call with this key is still running.
+            KeyReused: The key belongs to another call.
+        """
+        running = self._running.get(key)
+        stored = self._answers.get(key)
+        first = running if stored is None else stored.fingerprint
+        if first is not None and first != fingerprint:
+            raise KeyReused(key)
+        if running is not None:
+            raise KeyInUse(key)
+        if stored is None:
+            self._running[key] = fingerprint
+        return stored
+
+    def end(self, key: str, answer: StoredAnswer | None) -> None:
+        """A call has ended: keep its answer, or forget that it ran."""
+        del self._running[key]
+        if answer is None or answer.size > self._size:
+            return
+        self._answers[key] = answer
+        self._held += answer.size
+        while len(self._answers) > self._count or self._held > self._size:
+            _, oldest = self._answers.popitem(last=False)
+            self._held -= oldest.size
+
+
+class Idempotency:
+    """ASGI middleware: gives calls with an Idempotency-Key their stored answers."""
+
+    def __init__(self, app: ASGIApp, *, store: AnswerStore) -> None:
+        self._app = app
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or answer it as the first of its key was answered."""
+        if scope["type"] != "http" or scope["method"] not in UNSAFE_METHODS:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await request.body()
+            fingerprint = _fingerprint(scope, request, body)
+            stored = self._store.begin(key, fingerprint)
+        except ApiProblem as error:
+            await problem_response(problem_of(error))(scope, receive, send)
+            return
+        if stored is not None:
+            for message in stored.messages:
+                await send(message)
+            return
+        recorder = _Recorder(body, receive, send)
+        try:
+            await self._app(scope, recorder.receive, recorder.send)
+        finally:
+            # an answer cut short by a defect of the server is kept too: what it did is done
+            self._store.end(key, recorder.answer(fingerprint))
+
+
+class _Recorder:
+    """Stands between the application and the connection: body read already, answer noted."""
+
+    def __init__(self, body: bytes, receive: Receive, send: Send) -> None:
+        self._unread: bytes | None = body
+        self._receive = receive
+        self._send = send
+        self._messages: list[Message] = []
+
+    async def receive(self) -> Message:
+        """The whole body once, then what the connection says."""
+        body, self._unread = self._unread, None
+        if body is None:
+            return await self._receive()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Note and pass on."""
+        self._messages.append(message)
+        await self._send(message)
+
+    def answer(self, fingerprint: bytes) -> StoredAnswer | None:
+        """The answer to keep, if it is one to keep."""
+        body = b"".join(message.get("body", b"") for message in self._messages)
+        if not self._messages or self._messages[-1].get("more_body", False):
+            response = problem_response(problem_of(RuntimeError()))
+            start: Message = {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": response.raw_headers,
+            }
+            whole = [start, {"type": "http.response.body", "body": response.body}]
+            return StoredAnswer(fingerprint, whole, len(response.body))
+        if self._messages[0]["status"] in (409, 503) and json.loads(body)["type"] in _PASSING:
+            return None
+        return StoredAnswer(fingerprint, self._messages, len(body))
+
+
+def _fingerprint(scope: Scope, request: Request, body: bytes) -> bytes:
+    headers = request.headers
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (
+        scope["method"].encode(),
+        scope["raw_path"],
+        scope["query_string"],
+        headers.get("content-type", "").encode(),
+        headers.get("accept", "").encode(),
+    ):
+        digest.update(part + b"\0")
+    digest.update(body)
+    return digest.digest()

@@ -1,0 +1,274 @@
+"""Every error as `application/problem+json` (RFC 9457). Decides nothing else.
+
+    ApiProblem
+    ├── InvalidInput            a field is wrong: 422
+    ├── NotFound                no such address, board, array, register: 404
+    ├── NotAcceptable           none of the media types asked for can be given: 406
+    ├── UnsupportedMediaType    a body of another media type than the call takes: 415
+    ├── BodyTooLarge            more bytes than the server takes: 413
+    ├── BoardBusy               another call holds the board: 409
+    ├── KeyInUse, KeyReused     Idempotency-Key: still running, 409; with another body, 422
+
+Errors of host and data sheet are looked up in one table, :data:`_KINDS`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from starlab_contract import PROBLEM_TYPE, FieldError, Problem, ProblemKind
+from starlab_host.errors import (
+    Aborted,
+    BadArgument,
+    BoardRefused,
+    HandshakeRefused,
+    HardwareFault,
+    Interlock,
+    LinkError,
+    LinkLost,
+    NotFormed,
+    NotReady,
+    OutcomeUnknown,
+    StarlabHostError,
+)
+from starlab_spec import LimitExceeded, ShapeError, SpecError, UnknownName
+from starlab_spec.supplies import SUPPLIES
+from starlab_spec.wire.transactions import Status
+
+_TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
+    ProblemKind.ABORTED: (409, "The operation was aborted"),
+    ProblemKind.BOARD_AWAY: (503, "The board does not answer"),
+    ProblemKind.BOARD_BUSY: (409, "Another call holds the board"),
+    ProblemKind.BOARD_REFUSED: (409, "The board refused"),
+    ProblemKind.BODY_TOO_LARGE: (413, "The body is too large"),
+    ProblemKind.FAULT_LATCHED: (409, "A fault or an emergency stop is latched"),
+    ProblemKind.IDEMPOTENCY_KEY_IN_USE: (409, "The first call with this key is still running"),
+    ProblemKind.IDEMPOTENCY_KEY_REUSED: (422, "The key came with another call before"),
+    ProblemKind.INTERNAL: (500, "The server failed"),
+    ProblemKind.INVALID: (422, "The request makes no sense"),
+    ProblemKind.LIMIT_EXCEEDED: (422, "A value is outside its limits"),
+    ProblemKind.LINK_LOST: (504, "The link to the board was lost"),
+    ProblemKind.METHOD_NOT_ALLOWED: (405, "This address does not take that method"),
+    ProblemKind.NOT_ACCEPTABLE: (406, "None of the media types asked for can be given"),
+    ProblemKind.NOT_FORMED: (409, "The array is not formed"),
+    ProblemKind.NOT_FOUND: (404, "There is no such thing"),
+    ProblemKind.NOT_READY: (409, "A supply is off or has not settled"),
+    ProblemKind.OUTCOME_UNKNOWN: (502, "It is not known what was executed"),
+    ProblemKind.UNSUPPORTED: (409, "The board cannot do that"),
+    ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "The body's media type is not taken here"),
+}
+
+
+class ApiProblem(Exception):
+    """An error that the server itself found.
+
+    Attributes:
+        kind: What a program may branch on.
+        members: Further members of the problem document.
+    """
+
+    def __init__(self, kind: ProblemKind, detail: str, **members: object) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.members = members
+
+
+class InvalidInput(ApiProblem):
+    """A field of the request is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(ProblemKind.INVALID, f"{field} {message}", field=field)
+
+
+class NotFound(ApiProblem):
+    """Something that the request names does not exist."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        detail = f"unknown {kind} {name!r}; known: {', '.join(known)}"
+        super().__init__(ProblemKind.NOT_FOUND, detail, value=name)
+
+
+class NotAcceptable(ApiProblem):
+    """The caller takes none of the media types that there are."""
+
+    def __init__(self, asked: str, offered: Iterable[str]) -> None:
+        detail = f"Accept: {asked!r} is none of {', '.join(offered)}"
+        super().__init__(ProblemKind.NOT_ACCEPTABLE, detail)
+
+
+class UnsupportedMediaType(ApiProblem):
+    """The body's media type is none that the call takes."""
+
+    def __init__(self, given: str, taken: Iterable[str]) -> None:
+        detail = f"Content-Type {given!r} is none of {', '.join(taken)}"
+        super().__init__(ProblemKind.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+class BodyTooLarge(ApiProblem):
+    """The body has more bytes than the server takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        detail = f"a body of {size} bytes is above the {limit} bytes limit"
+        super().__init__(ProblemKind.BODY_TOO_LARGE, detail, value=size, limit=limit, unit="bytes")
+
+
+class BoardBusy(ApiProblem):
+    """Another call holds the board."""
+
+    def __init__(self, waited_s: float) -> None:
+        detail = f"another call still held the board after {waited_s:g} s; nothing was executed"
+        super().__init__(ProblemKind.BOARD_BUSY, detail)
+
+
+class KeyInUse(ApiProblem):
+    """The first call with this Idempotency-Key has no answer yet."""
+
+    def __init__(self, key: str) -> None:
+        detail = f"the first call with Idempotency-Key {key!r} is still running"
+        super().__init__(ProblemKind.IDEMPOTENCY_KEY_IN_USE, detail)
+
+
+class KeyReused(ApiProblem):
+    """The Idempotency-Key belongs to another call."""
+
+    def __init__(self, key: str) -> None:
+        detail = f"Idempotency-Key {key!r} came with another call or body before"
+        super().__init__(ProblemKind.IDEMPOTENCY_KEY_REUSED, detail)
+
+
+_KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
+    StarlabHostError: ProblemKind.BOARD_REFUSED,
+    LinkError: ProblemKind.BOARD_AWAY,
+    HandshakeRefused: ProblemKind.BOARD_REFUSED,
+    LinkLost: ProblemKind.LINK_LOST,
+    OutcomeUnknown: ProblemKind.OUTCOME_UNKNOWN,
+    NotReady: ProblemKind.NOT_READY,
+    Interlock: ProblemKind.LIMIT_EXCEEDED,
+    HardwareFault: ProblemKind.FAULT_LATCHED,
+    Aborted: ProblemKind.ABORTED,
+    NotFormed: ProblemKind.NOT_FORMED,
+    SpecError: ProblemKind.INVALID,
+    LimitExceeded: ProblemKind.LIMIT_EXCEEDED,
+}
+_OF_REFUSAL: Final[Mapping[int, ProblemKind]] = {
+    Status.BAD_REQUEST: ProblemKind.INVALID,
+    Status.RANGE: ProblemKind.INVALID,
+    Status.UNSUPPORTED: ProblemKind.UNSUPPORTED,
+}
+_OF_STATUS: Final[Mapping[int, ProblemKind]] = {
+    404: ProblemKind.NOT_FOUND,
+    405: ProblemKind.METHOD_NOT_ALLOWED,
+}
+_CHANNELS: Final = frozenset(channel.name for channel in SUPPLIES)
+
+
+def problem_of(error: Exception, board: str | None = None) -> Problem:
+    """The problem document for an error.
+
+    Args:
+        error: Of this package, of the host or of the data sheet; anything else is a defect of
+            the server, of which the document tells nothing.
+        board: The board that it concerns.
+    """
+    if isinstance(error, ApiProblem):
+        return _problem(error.kind, str(error), board=board, **error.members)
+    kind = _kind_of(error)
+    detail = "see the server's log" if kind is ProblemKind.INTERNAL else str(error)
+    return _problem(kind, detail, board=board, **_members_of(error))
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document as a reply."""
+    content = problem.model_dump_json(exclude_none=True)
+    return Response(content, problem.status, headers, media_type=PROBLEM_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let an application answer every error with a problem document."""
+    for kind in (ApiProblem, StarlabHostError, SpecError, Exception):
+        app.add_exception_handler(kind, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+
+
+def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
+    """The error for what pydantic found.
+
+    Args:
+        errors: As ``ValidationError.errors()`` gives them; locations relative to the body.
+    """
+    found = [_field_error(error) for error in errors]
+    detail = "; ".join(f"{error.field}: {error.message}" for error in found)
+    members: dict[str, object] = {"field": found[0].field, "errors": found}
+    first = errors[0]
+    limits = {"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt"}
+    if first["type"] in limits:
+        members |= {"value": first["input"], "limit": first["ctx"][limits[first["type"]]]}
+    return ApiProblem(ProblemKind.INVALID, detail, **members)
+
+
+def _kind_of(error: Exception) -> ProblemKind:
+    if isinstance(error, BoardRefused) and error.status in _OF_REFUSAL:
+        return _OF_REFUSAL[error.status]
+    for ancestor in type(error).__mro__:
+        if ancestor in _KINDS:
+            return _KINDS[ancestor]
+    return ProblemKind.INTERNAL
+
+
+def _members_of(error: Exception) -> dict[str, object]:
+    if isinstance(error, LimitExceeded | Interlock):
+        name = error.name.split(" ")[0]
+        where = {"channel": name} if name in _CHANNELS else {"field": error.name}
+        return {"value": error.value, "limit": error.limit, "unit": error.unit or None, **where}
+    if isinstance(error, UnknownName):
+        is_key = error.kind in ("supply", "setting")
+        return {"field": error.name if is_key else error.kind, "value": error.name}
+    if isinstance(error, ShapeError | BadArgument):
+        return {"field": error.name}
+    if isinstance(error, OutcomeUnknown):
+        return {"commands": [f"message {number}: {what}" for number, what in error.commands]}
+    if isinstance(error, BoardRefused) and error.done:
+        return {"done": error.done}
+    return {}
+
+
+def _problem(kind: ProblemKind, detail: str, **members: object) -> Problem:
+    status, title = _TITLES[kind]
+    document = {"type": kind, "title": title, "status": status, "detail": detail, **members}
+    return Problem.model_validate(document)
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    if error["type"] == "json_invalid":
+        return FieldError(field="body", message=f"is not JSON: {error['ctx']['error']}")
+    path = ".".join(str(part) for part in error["loc"]) or "body"
+    message = error["msg"].removeprefix("Value error, ")
+    return FieldError(field=path, message=message[:1].lower() + message[1:])
+
+
+def _on_error(request: Request, error: Exception) -> Response:
+    return problem_response(problem_of(error, request.path_params.get("board_id")))
+
+
+def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    # FastAPI puts "body", "query" or "path" before the field's own path
+    errors = [{**found, "loc": found["loc"][1:]} for found in error.errors()]
+    return _on_error(request, invalid_fields(errors))
+
+
+def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    kind = _OF_STATUS.get(error.status_code)
+    if kind is None:
+        title = HTTPStatus(error.status_code).phrase
+        document = {"type": "about:blank", "title": title, "status": error.status_code}
+        problem = Problem.model_validate({**document, "detail": str(error.detail)})
+        return problem_response(problem, error.headers)
+    detail = f"{request.method} {request.url.path}: {_TITLES[kind][1].lower()}"
+    return problem_response(_problem(kind, detail), error.headers)

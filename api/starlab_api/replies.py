@@ -1,0 +1,80 @@
+"""Replies that hold arrays, in the media type that the caller asks for. Knows no call."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from fastapi import Request, Response
+
+from starlab_api.arrays import write_npy, write_npz
+from starlab_api.problems import NotAcceptable
+from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE
+
+OFFERED: Final = (JSON_TYPE, NPY_TYPE, NPZ_TYPE)
+
+
+def accepted_type(request: Request) -> str:
+    """The offered media type that the caller likes best; JSON where it has no wish.
+
+    Raises:
+        NotAcceptable: It takes none of them.
+    """
+    asked = request.headers.get("accept", "*/*")
+    quality = {offer: _quality(offer, asked) for offer in OFFERED}
+    best = max(OFFERED, key=lambda offer: quality[offer])
+    if quality[best] <= 0:
+        raise NotAcceptable(asked, OFFERED)
+    return best
+
+
+def array_response(media: str, values: Mapping[str, object], *, main: str) -> Response:
+    """A reply in one of the offered media types.
+
+    Args:
+        media: As :func:`accepted_type` gives it.
+        values: Fields of the reply: arrays, and plain values among them. None is left out.
+        main: The field that an `.npy` reply holds.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    if media == NPY_TYPE:
+        return Response(write_npy(np.asarray(given[main])), media_type=NPY_TYPE)
+    if media == NPZ_TYPE:
+        arrays = {name: np.asarray(value) for name, value in given.items()}
+        return Response(write_npz(arrays), media_type=NPZ_TYPE)
+    plain = {name: _plain(value) for name, value in given.items()}
+    return Response(json.dumps(plain, separators=(",", ":")), media_type=JSON_TYPE)
+
+
+def _plain(value: object) -> object:
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind == "f":
+        # six digits: what a float32 holds, without the noise of its binary form
+        return np.round(value.astype(np.float64), 6).tolist()
+    return value.tolist()
+
+
+def _quality(offer: str, asked: str) -> float:
+    """How much a media type is liked: the most specific range of the Accept header decides."""
+    group = offer.partition("/")[0]
+    specific, quality = -1, 0.0
+    for entry in asked.split(","):
+        media, *parameters = (part.strip().lower() for part in entry.split(";"))
+        if media not in (offer, f"{group}/*", "*/*"):
+            continue
+        rank = (media != "*/*") + (media == offer)
+        if rank > specific:
+            specific, quality = rank, _weight(parameters)
+    return quality
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

@@ -1,0 +1,62 @@
+"""The whole network: infer and learn. Computes nothing."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request, Response
+
+from starlab_api.boards import Connection
+from starlab_api.calls import INFER, TRAIN_STEP
+from starlab_api.dependencies import OneBoard, Started
+from starlab_api.openapi import array_replies, array_requests
+from starlab_api.replies import accepted_type, array_response
+from starlab_contract import InferReply, TrainStepReply
+
+router = APIRouter(prefix="/boards/{board_id}", tags=["chip"])
+
+
+@router.post(
+    "/infer",
+    response_model=InferReply,
+    response_model_exclude_none=True,
+    responses=array_replies("outputs"),
+    openapi_extra=array_requests(INFER),
+)
+async def infer(board: OneBoard, request: Request, started: Started) -> Response:
+    """Run samples through both arrays."""
+    media = accepted_type(request)
+    body = await INFER.read(request, limit_bytes=started.body_limit_bytes)
+    inputs = body.array("inputs")
+
+    def run(link: Connection) -> Response:
+        inference = link.chip.infer(inputs, hidden=body.parameters.hidden)
+        return array_response(media, asdict(inference), main="outputs")
+
+    return await board.read(run)
+
+
+@router.post(
+    "/train-step",
+    response_model=TrainStepReply,
+    responses=array_replies("outputs"),
+    openapi_extra=array_requests(TRAIN_STEP),
+)
+async def train_step(board: OneBoard, request: Request, started: Started) -> Response:
+    """Learn samples one after the other, in order."""
+    media = accepted_type(request)
+    body = await TRAIN_STEP.read(request, limit_bytes=started.body_limit_bytes)
+    inputs = body.array("inputs")
+    body.one_of("labels", "targets")
+    asked = body.parameters
+
+    def learn(link: Connection) -> Response:
+        if asked.settings is not None:
+            link.chip.change_settings(**asked.settings.model_dump(mode="json", exclude_none=True))
+        training = link.chip.train_step(
+            inputs,
+            labels=body.arrays.get("labels"),
+            targets=body.arrays.get("targets"),
+            layers=asked.layers,
+        )
+        return array_response(media, asdict(training), main="outputs")
+
+    return await board.write(learn)

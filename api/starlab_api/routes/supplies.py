@@ -1,0 +1,75 @@
+"""The supplies of a board. Knows no limit: host and board refuse what is unsafe."""
+
+from collections.abc import Iterable, Mapping
+
+from fastapi import APIRouter, Depends
+
+from starlab_api.boards import Connection
+from starlab_api.bodies import json_only
+from starlab_api.dependencies import OneBoard
+from starlab_api.problems import InvalidInput
+from starlab_contract import CurrentSupply, Supplies, Supply, SupplySettings, VoltageSupply
+from starlab_host import SupplyState
+from starlab_spec.supplies import supply
+
+router = APIRouter(prefix="/boards/{board_id}/supplies", tags=["boards"])
+
+
+@router.get("")
+async def read_supplies(board: OneBoard) -> Supplies:
+    """Every supply, by name, in power-up order."""
+    return _view(await board.read(lambda link: link.board.supplies()))
+
+
+@router.patch("", dependencies=[Depends(json_only)])
+async def set_supplies(board: OneBoard, body: SupplySettings) -> Supplies:
+    """Set some supplies, all or none of them; the reply shows every one."""
+    wanted = _wanted(body)
+
+    def change(link: Connection) -> Iterable[SupplyState]:
+        link.board.set_supplies(wanted)
+        return link.board.supplies()
+
+    return _view(await board.write(change))
+
+
+def _wanted(body: SupplySettings) -> Mapping[str, float]:
+    wanted = {}
+    for name, setting in body.root.items():
+        unit = supply(name).unit
+        value = setting.mv if unit == "mV" else setting.ua
+        if value is None:
+            raise InvalidInput(f"{name}.{unit.lower()}", f"is missing: {name} is set in {unit}")
+        wanted[name] = value
+    return wanted
+
+
+def _view(states: Iterable[SupplyState]) -> Supplies:
+    return Supplies({state.name: _supply(state) for state in states})
+
+
+def _supply(state: SupplyState) -> Supply:
+    channel = supply(state.name)
+    if channel.unit == "mV":
+        return VoltageSupply(
+            index=state.index,
+            unit="mV",
+            requested_mv=state.requested,
+            measured_mv=state.measured,
+            low_mv=channel.low,
+            high_mv=channel.high,
+            code=state.code,
+            settled=state.settled,
+            fault=state.fault,
+        )
+    return CurrentSupply(
+        index=state.index,
+        unit="uA",
+        requested_ua=state.requested,
+        measured_ua=state.measured,
+        low_ua=channel.low,
+        high_ua=channel.high,
+        code=state.code,
+        settled=state.settled,
+        fault=state.fault,
+    )

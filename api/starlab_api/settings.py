@@ -1,0 +1,38 @@
+"""What a server is started with. Reads no environment, opens nothing."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorSettings:
+    """The embedded emulator: started where no board is named."""
+
+    seed: int = 0
+    """Seed of the chip."""
+    device: str = "nonlinear-3"
+    """Device model of the cells."""
+    virgin: bool = False
+    """Whether its cells start unformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """A server and its boards."""
+
+    boards: tuple[str, ...] = ()
+    """Links to boards, as `udp://host:port`; none: an embedded emulator."""
+    emulator: EmulatorSettings = field(default_factory=EmulatorSettings)
+    """How the embedded emulator starts."""
+    data: Path | None = None
+    """Folder for what the server leaves behind; none: it leaves nothing."""
+    busy_timeout_s: float = 10.0
+    """How long a call waits for a board that another call holds."""
+    body_limit_bytes: int = 256 * 2**20
+    """Largest request body, also after unpacking an `.npz`."""
+    json_limit_bytes: int = 16 * 2**20
+    """Largest JSON request body: bulk travels as `.npy` or `.npz`."""
+    stored_answers: int = 1000
+    """How many answers to calls with an Idempotency-Key are kept."""
+    stored_answer_bytes: int = 64 * 2**20
+    """How many bytes these answers may have in all."""

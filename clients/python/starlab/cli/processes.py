@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from starlab.cli.terminal import ExitCode, Json, Terminal
+from starlab.cli.terminal import ExitCode, Terminal
 
 
 def become(module: str, options: list[str], what: str) -> None:
@@ -35,6 +35,9 @@ Virgin = Annotated[
     bool,
     typer.Option("--virgin", help="Start with an unformed chip, not one formed at mid window."),
 ]
+Announced = Annotated[
+    bool, typer.Option("--json", help="Always so: it announces itself in one line of JSON.")
+]
 
 
 def serve(
@@ -53,12 +56,19 @@ def serve(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
-    as_json: Json = False,
+    trust_network: Annotated[
+        bool,
+        typer.Option(
+            "--trust-network",
+            help="Listen on other than loopback addresses: whoever reaches them drives the boards.",
+        ),
+    ] = False,
+    as_json: Announced = False,
 ) -> None:
     """Run the REST server; without a board it starts an embedded emulator."""
     options = [item for url in board or () for item in ("--board", url)]
     options += given(host=host, port=port, data=data, seed=seed, device=device)
-    options += ["--virgin"] * virgin + ["--json"] * as_json
+    options += ["--virgin"] * virgin + ["--trust-network"] * trust_network
     become("starlab_api", options, "The server")
 
 
@@ -71,9 +81,7 @@ def emulator(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Always so: it announces itself in one line of JSON.")
-    ] = False,
+    as_json: Announced = False,
 ) -> None:
     """Run one emulated board on UDP."""
     options = given(host=host, port=port, seed=seed, device=device) + ["--virgin"] * virgin

@@ -142,8 +142,9 @@ def _draw_pulses(axes: "Axes", record: LearningRecord) -> None:
         xlabel="digits learned (thousands)",
         ylabel="pulses per digit",
         xlim=(0, None),
-        yscale="log",
+        ylim=(0, None),
     )
+    axes.set_yscale("symlog", linthresh=1)  # a batch without any pulse is drawn at zero
     axes.grid(axis="y", color="#e3e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend(loc="best")

@@ -1,0 +1,314 @@
+"""The command line: what it asks the server, what it prints, how it ends."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from typer.testing import CliRunner, Result
+
+from starlab import Client
+from starlab.cli.app import app
+from starlab.datasets import mnist
+
+Run = Callable[..., "Finished"]
+
+
+@dataclass
+class Finished:
+    """A command that ended."""
+
+    result: Result
+
+    @property
+    def code(self) -> int:
+        return self.result.exit_code
+
+    @property
+    def json(self) -> Any:
+        """Its last line on standard output."""
+        return json.loads(self.result.stdout.splitlines()[-1])
+
+    @property
+    def words(self) -> str:
+        """All that it said, as one line."""
+        return " ".join(self.result.output.split())
+
+
+@pytest.fixture
+def run(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+    connect = partial(Client, transport=httpx2.MockTransport(server))
+    monkeypatch.setattr("starlab.cli.terminal.Client", connect)
+    monkeypatch.setattr("starlab.cli.boards.Client", connect)
+    monkeypatch.setenv("STARLAB_BOARD", "emu0")
+
+    def run(*arguments: str) -> Finished:
+        result = CliRunner().invoke(app, arguments)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Finished(result)
+
+    return run
+
+
+def board_of(board_id: str) -> dict[str, Any]:
+    return {
+        "id": board_id,
+        "url": "udp://127.0.0.1:5716",
+        "state": "idle",
+        "problem": None,
+        "serial": "EMU-1",
+        "firmware": "0.1",
+        "protocol": "1",
+        "boot_id": 7,
+        "restarts": 0,
+        "geometry": None,
+        "device_model": "nonlinear-3",
+        "emulated": True,
+        "lifetime_pulses": 0,
+        "faults": [],
+        "link": None,
+    }
+
+
+def supply_of(unit: str) -> dict[str, Any]:
+    values = {"requested": 80.0, "measured": 79.9, "low": 6.0, "high": 130.0}
+    suffix = unit.lower()
+    named = {f"{name}_{suffix}": value for name, value in values.items()}
+    return {"index": 1, "code": 9, "settled": True, "fault": False, "unit": unit, **named}
+
+
+def test_boards_are_listed(run: Run, server: FakeServer) -> None:
+    server.will_answer_json([board_of("emu0")])
+    assert "EMU-1" in run("boards").words
+    finished = run("boards", "--json")
+    assert (finished.code, finished.json["boards"][0]["id"]) == (0, "emu0")
+    assert len(finished.result.stdout.splitlines()) == 1
+
+
+def test_the_only_board_needs_no_name(
+    run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STARLAB_BOARD")
+    server.will_answer_json([board_of("board0")])
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    assert run("supplies").code == 0
+    assert server.request.url.path == "/api/v1/boards/board0/supplies"
+
+
+def test_among_several_boards_one_must_be_named(
+    run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STARLAB_BOARD")
+    server.will_answer_json([board_of("emu0"), board_of("board1")])
+    finished = run("supplies")
+    assert finished.code == 2
+    assert "--board" in finished.words
+    assert "emu0, board1" in finished.words
+
+
+def test_supplies_are_set_in_the_unit_of_the_channel(run: Run, server: FakeServer) -> None:
+    server.will_answer_json({"VBLset": supply_of("mV"), "Iref_integ": supply_of("uA")})
+    assert run("supplies", "VBLset=2000", "Iref_integ=70", "V25=2565 mV").code == 0
+    assert server.json == {"VBLset": {"mv": 2000}, "V25": {"mv": 2565}, "Iref_integ": {"ua": 70}}
+
+
+@pytest.mark.parametrize("setting", ["VBLset", "VBLset=high", "=5", "VBLset=1e", "VBLset=2V"])
+def test_what_is_no_setting_of_a_supply_is_a_usage_error(
+    run: Run, server: FakeServer, setting: str
+) -> None:
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    assert run("supplies", setting).code == 2
+    assert all(request.method == "GET" for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "code"),
+    [
+        (500, {"type": "internal-error"}, 1),
+        (409, {"type": "aborted"}, 1),
+        (422, {"type": "invalid-input", "field": "rows"}, 2),
+        (422, {"type": "limit-exceeded", "field": "th", "limit": 3, "value": 4}, 2),
+        (404, {"type": "not-found"}, 2),
+        (502, {"type": "outcome-unknown"}, 3),
+        (503, {"type": "board-away"}, 3),
+        (504, {"type": "link-lost"}, 3),
+        (401, {"type": "unauthorized"}, 4),
+        (409, {"type": "not-formed"}, 4),
+        (422, {"type": "limit-exceeded", "channel": "VBLset", "limit": 2600, "value": 3300}, 4),
+        (423, {"type": "locked"}, 4),
+    ],
+)
+def test_exit_codes_tell_failed_usage_board_and_refused_apart(
+    run: Run, server: FakeServer, status: int, problem: dict[str, Any], code: int
+) -> None:
+    server.will_refuse(status, detail="[what] was wrong", **problem)
+    finished = run("form", "--array", "1", "--json")
+    assert finished.code == code
+    assert "[what] was wrong" in finished.result.stderr
+    assert finished.json["error"]["detail"] == "[what] was wrong"
+    assert finished.json["error"]["type"] == problem["type"]
+
+
+def test_no_server_is_a_matter_of_board_or_link(run: Run, server: FakeServer) -> None:
+    server.will_fail(httpx2.ConnectError("refused"))
+    finished = run("boards", "--url", "http://nowhere")
+    assert finished.code == 3
+    assert "no server answers at http://nowhere" in finished.words
+
+
+def test_forming_takes_both_arrays_unless_one_is_named(run: Run, server: FakeServer) -> None:
+    server.will_answer_json({"formed": 10, "newly_formed": 4, "failed": 1, "pulses": 5})
+    finished = run("form", "--json")
+    assert [request.url.path[-8:] for request in server.requests] == ["s/1/form", "s/2/form"]
+    assert finished.json["formed"] == 20
+    assert finished.json["arrays"]["2"]["failed"] == 1
+    run("form", "--array", "2", "--rows", "0:3", "--columns", "1,2")
+    assert len(server.requests) == 3
+    assert server.json == {"rows": "0:3", "columns": "1,2"}
+
+
+def test_programming_takes_weights_or_conductances_from_a_file(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    server.will_answer_json(
+        {
+            "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
+            "failed": [],
+        }
+    )  # fmt: skip
+    path = tmp_path / "weights.npy"
+    np.save(path, np.ones((100, 10)))
+    finished = run("program", "--array", "2", "--weights", str(path), "--scale-uS", "9", "--json")
+    assert finished.json["in_tolerance"] == 1990
+    assert ("scale_uS", "9.0") in server.query
+    assert "1,990 of 2,000" in run("program", "-a", "2", "--weights", str(path)).words
+    assert run("program", "--array", "2").code == 2
+    path.write_bytes(b"no array")
+    finished = run("program", "--array", "2", "--weights", str(path))
+    assert finished.code == 2
+    assert "--weights" in finished.words
+
+
+def test_reading_gives_values_or_a_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
+    cells = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    server.will_answer(npy_bytes(cells), NPY)
+    finished = run("read", "--array", "2", "--rows", "0:3", "--columns", "0:2", "--json")
+    assert finished.json["conductance_uS"] == cells.tolist()
+    assert (finished.json["min_uS"], finished.json["max_uS"]) == (0, 11)
+    path = tmp_path / "cells.npy"
+    finished = run("read", "--array", "2", "--output", str(path), "--json")
+    assert finished.json["output"] == str(path)
+    assert "conductance_uS" not in finished.json
+    np.testing.assert_array_equal(np.load(path), cells)
+    assert "8.50" in run("read", "--array", "2").words  # mean of G-
+
+
+def test_multiplying_and_inferring_start_with_the_shipped_digits(
+    run: Run, server: FakeServer
+) -> None:
+    _, test = mnist()
+    server.will_answer(npy_bytes(np.full((3, 100), 5, np.uint8)), NPY)
+    finished = run("vmm", "--array", "1", "--limit", "3", "--json")
+    np.testing.assert_array_equal(server.arrays["npy"], test.images[:3])
+    assert finished.json["codes"] == [[5] * 100] * 3
+    assert run("vmm", "--array", "2").code == 2
+
+    server.answers.clear()
+    outputs = np.eye(10, dtype=np.int32)[[7, 2]]
+    server.will_answer(npz_bytes(outputs=outputs), NPZ)
+    finished = run("infer", "--limit", "2", "--json")
+    assert finished.json == {"labels": [7, 2], "outputs": outputs.tolist()}
+
+
+def test_training_sends_the_settings_that_were_given_and_sums_up(
+    run: Run, server: FakeServer
+) -> None:
+    for correct in ([True, False], [False, False], [True, True], [True, False]):
+        server.will_answer(
+            npz_bytes(
+                outputs=np.zeros((2, 10), np.int32),
+                correct=np.array(correct),
+                pulses=np.full((2, 2), [100, 3], np.uint32),
+            ),
+            NPZ,
+        )
+    finished = run(
+        "train", "--limit", "4", "--batch", "2", "--epochs", "2", "--th", "4", "--th1-uS", "2.5",
+        "--c1-absolute", "--layers", "2", "--json",
+    )  # fmt: skip
+    assert dict(server.requests[0].url.params) == {
+        "layers": "2",
+        "th": "4",
+        "th1_uS": "2.5",
+        "c1_relative": "false",
+    }
+    result = finished.json
+    assert (result["accuracy"], result["accuracy_by_epoch"]) == (0.75, [0.25, 0.75])
+    assert (result["train_steps"], result["pulses"]) == (8, 824)
+    assert result["pulses_by_array"] == {"array1": 800, "array2": 24}
+
+
+def test_evaluation_takes_own_images_with_labels(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    server.will_answer(npz_bytes(labels=np.array([1, 2])), NPZ)
+    server.will_answer(npz_bytes(labels=np.array([3])), NPZ)
+    images, labels = tmp_path / "images.npy", tmp_path / "labels.npy"
+    np.save(images, np.zeros((3, 784)))
+    np.save(labels, [1, 0, 3])
+    own = ("evaluate", "--images", str(images), "--labels", str(labels), "--batch", "2")
+    finished = run(*own, "--json")
+    assert finished.json == {"accuracy": pytest.approx(2 / 3), "correct": 2, "samples": 3}
+    assert run("evaluate", "--images", str(images)).code == 2
+    np.save(labels, [1, 0])
+    finished = run(*own)
+    assert finished.code == 2
+    assert "2 labels for 3 inputs" in finished.words
+
+
+def test_serve_and_emulator_become_the_programs_with_the_options_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda program, arguments: became.append(arguments[1:]))
+    invoke = partial(CliRunner().invoke, app)
+    invoke(["serve", "--port", "0", "--board", "udp://a", "--board", "udp://b", "--virgin"])
+    invoke(["emulator", "--host", "::1", "--seed", "3", "--device", "linear"])
+    invoke(["serve"])
+    assert became == [
+        [
+            "-m",
+            "starlab_api",
+            "--board",
+            "udp://a",
+            "--board",
+            "udp://b",
+            "--port",
+            "0",
+            "--virgin",
+        ],
+        ["-m", "starlab_sim", "--host", "::1", "--seed", "3", "--device", "linear"],
+        ["-m", "starlab_api"],
+    ]
+
+
+def test_without_the_server_serve_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starlab.cli.processes.find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["serve"])
+    assert result.exit_code == 1
+    assert "Install the distribution starlab" in " ".join(result.output.split())
+
+
+def test_every_command_takes_json_and_has_help() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        result = CliRunner().invoke(app, [command.callback.__name__, "--help"])
+        assert result.exit_code == 0
+        assert "--json" in result.output

@@ -22,7 +22,7 @@ class WorkingPoint:
     """What a chip is set to before it learns."""
 
     supplies_mv: Mapping[str, float] = field(
-        default_factory=lambda: {"VBLset": 2050.0, "VSLreset": 1440.0}
+        default_factory=lambda: {"VBLset": 2000.0, "VSLreset": 1390.0}
     )
     """Rails of the programming pulses: lowered, so that a pulse moves a cell less."""
     settings: Mapping[str, Any] = field(

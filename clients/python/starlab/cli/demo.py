@@ -25,7 +25,7 @@ from starlab_contract import ArrayPulses, Counters
 
 BATCH: Final = 1000
 CHECKPOINT_DIGITS: Final = 5000
-"""Between two looks at the test digits."""
+"""Between two looks at the test digits; before the first of them, after each batch."""
 CHECKPOINT_TESTS: Final = 2000
 """Test digits of such a look; the last one takes all."""
 KINDS: Final = ("set", "reset", "form")
@@ -150,7 +150,8 @@ def _learn(
         seen.append(step.seen)
         running.append(step.accuracy)
         pulses.append(step.pulses.sum(axis=0))
-        if step.seen % CHECKPOINT_DIGITS == 0 and step.seen < epochs * len(training):
+        is_due = step.seen < CHECKPOINT_DIGITS or step.seen % CHECKPOINT_DIGITS == 0
+        if is_due and step.seen < epochs * len(training):
             checkpoints.append((step.seen, _accuracy(board, test)))
         note = f"{100 * step.accuracy:.1f} % right before being learned"
         progress.update(task, completed=step.seen, note=note)

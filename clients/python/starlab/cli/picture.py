@@ -103,7 +103,14 @@ def _draw_learning_curve(axes: "Axes", record: LearningRecord) -> None:
     seen, accuracy = zip(*record.checkpoints, strict=True)
     x, y = np.array(seen) / 1000, 100 * np.array(accuracy)
     axes.plot(
-        x, y, color=ARRAY_COLORS[1], linewidth=1.4, marker="o", markersize=4, label="test digits"
+        x,
+        y,
+        color=ARRAY_COLORS[1],
+        linewidth=1.4,
+        marker="o",
+        markersize=4,
+        clip_on=False,
+        label="test digits",
     )
     axes.annotate(
         f"{y[-1]:.2f} %",
@@ -118,7 +125,7 @@ def _draw_learning_curve(axes: "Axes", record: LearningRecord) -> None:
         title="Learning curve",
         xlabel="digits learned (thousands)",
         ylabel="accuracy (%)",
-        xlim=(0, None),
+        xlim=(0, thousands[-1]),
         ylim=(0, 100),
     )
     axes.grid(axis="y", color="#e3e7eb", linewidth=0.8)
@@ -141,7 +148,7 @@ def _draw_pulses(axes: "Axes", record: LearningRecord) -> None:
         title="Programming pulses",
         xlabel="digits learned (thousands)",
         ylabel="pulses per digit",
-        xlim=(0, None),
+        xlim=(0, record.seen[-1] / 1000),
         ylim=(0, None),
     )
     axes.set_yscale("symlog", linthresh=1)  # a batch without any pulse is drawn at zero
@@ -156,7 +163,7 @@ def _draw_receptive_fields(figure: "SubFigure", record: LearningRecord) -> None:
     scale = _symmetric_scale(maps)
     for when, axis, image in zip(("before", "after"), axes, maps, strict=True):
         drawn = axis.imshow(image, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
-        axis.set_title(f"Array 1 {when} learning: 100 receptive fields of 28 x 28 inputs")
+        axis.set_title(f"Array 1 {when} learning: 100 receptive fields of 28 × 28 inputs")
         _no_ticks(axis)
     figure.colorbar(drawn, ax=axes, label="weight $G_+ - G_-$ (µS)", shrink=0.85, aspect=30)
 

@@ -163,7 +163,7 @@ def _draw_receptive_fields(figure: "SubFigure", record: LearningRecord) -> None:
     scale = _symmetric_scale(maps)
     for when, axis, image in zip(("before", "after"), axes, maps, strict=True):
         drawn = axis.imshow(image, cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
-        axis.set_title(f"Array 1 {when} learning: 100 receptive fields of 28 × 28 inputs")
+        axis.set_title(f"Array 1 {when} learning: 100 receptive fields of $28 \\times 28$ inputs")
         _no_ticks(axis)
     figure.colorbar(drawn, ax=axes, label="weight $G_+ - G_-$ (µS)", shrink=0.85, aspect=30)
 

@@ -3,6 +3,7 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,7 +17,7 @@ from starlab.board import Board
 from starlab.cli.local_server import local_server
 from starlab.cli.picture import LearningRecord, draw
 from starlab.cli.preparation import prepare
-from starlab.cli.terminal import BoardId, Json, only_board, reporting, table
+from starlab.cli.terminal import BoardId, ExitCode, Json, Terminal, only_board, reporting, table
 from starlab.client import Client
 from starlab.datasets import Digits, mnist
 from starlab.results import Evaluation
@@ -70,6 +71,9 @@ def demo(
 ) -> None:
     """Learn MNIST from scratch on a chip; draw how it went."""
     began = time.monotonic()
+    if find_spec("matplotlib") is None:
+        Terminal(as_json=as_json).note("The picture needs matplotlib: pip install matplotlib")
+        raise typer.Exit(ExitCode.FAILED)
     output.mkdir(parents=True, exist_ok=True)
     training, test = mnist()
     training = training.head(limit or len(training))

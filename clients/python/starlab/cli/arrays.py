@@ -114,7 +114,9 @@ def read(
 ) -> None:
     """Read conductances through the chip's own read path."""
     with connected(url, board_id, as_json) as (board, terminal):
-        cells = board.arrays[array].conductance_uS(rows=rows, columns=columns)
+        codes_uS = board.arrays[array].conductance_uS(rows=rows, columns=columns)
+        # two digits more than the converter has, without the noise of binary fractions
+        cells = codes_uS.astype(np.float64).round(3)
         listing = table(
             f"Array {array}: conductance in uS", "cells", "number", "mean", "std", "least", "most"
         )
@@ -130,7 +132,7 @@ def read(
                 "std_uS": float(cells.std()),
                 "min_uS": float(cells.min()),
                 "max_uS": float(cells.max()),
-                **values_or_file("conductance_uS", cells.round(3), output),
+                **values_or_file("conductance_uS", cells, output),
             }
         )
 

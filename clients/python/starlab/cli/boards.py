@@ -51,7 +51,7 @@ def supplies(
     with connected(url, board_id, as_json) as (board, terminal):
         found = _set(board, settings) if settings else board.supplies()
         listing = table(
-            "Supplies", "name", "requested", "measured", "unit", "code", "safe range", ""
+            "Supplies", "name", "requested", "measured", "unit", "code", "safe range", "state"
         )
         for name, supply in found.root.items():
             low, high, requested, measured = (
@@ -66,7 +66,7 @@ def supplies(
                 supply.unit,
                 str(supply.code),
                 f"{low:g} .. {high:g}",
-                "fault" if supply.fault else "" if supply.settled else "settling",
+                "fault" if supply.fault else "ok" if supply.settled else "settling",
             )
         terminal.say(listing)
         terminal.finish({"supplies": found.model_dump(mode="json")})

@@ -53,7 +53,7 @@ def infer(
     with connected(url, board_id, as_json) as (board, terminal):
         outputs = board.infer(inputs[:limit])
         labels = outputs.argmax(axis=1)
-        listing = table("Inference", "image", "label", *(f"output {k}" for k in range(10)))
+        listing = table("Inference: ten outputs", "image", "label", *map(str, range(10)))
         for index, (label, row) in enumerate(zip(labels, outputs, strict=True)):
             listing.add_row(str(index), str(label), *(str(value) for value in row))
         terminal.say(listing)

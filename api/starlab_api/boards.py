@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
-from starlab_host import Board, Chip, connect
-from starlab_host.errors import LinkError, OutcomeUnknown
+from starlab_host import Board, Chip, LinkError, OutcomeUnknown
+from starlab_host.errors import BoardAway
+from starlab_host.links import open_link
+from starlab_host.session import Session
 
 T = TypeVar("T")
 
@@ -26,8 +28,30 @@ _RIM_THREADS: Final = 4
 class Connection:
     """A board that answers."""
 
+    session: Session
     board: Board
     chip: Chip
+
+    @classmethod
+    def open(cls, url: str) -> "Connection":
+        """Connect, and bring the board's supplies up unless a fault is latched.
+
+        Raises:
+            LinkError: The board does not answer, or does not want a session.
+        """
+        try:
+            link = open_link(url)
+        except OSError as error:
+            raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
+        session = Session.open(link, client_name="starlab-api")
+        board = Board(session)
+        try:
+            if not board.status().faults and not board.is_up():
+                board.bring_up()
+        except BaseException:
+            session.close()
+            raise
+        return cls(session, board, Chip(board))
 
 
 class BoardSlot:
@@ -131,27 +155,26 @@ class BoardSlot:
 
     def _connected(self) -> Connection:
         connection = self._connection
-        if connection is not None and not connection.board.is_closed:
+        if connection is not None and not connection.session.is_closed:
             return connection
         attempts = self._attempts
         with self._connecting:
-            if self._connection is not None and not self._connection.board.is_closed:
+            if self._connection is not None and not self._connection.session.is_closed:
                 return self._connection
             if self._attempts > attempts and self._failure is not None:
                 # it was tried while this call waited: no use in waiting as long again
                 raise self._failure
             self._attempts += 1
             try:
-                board = connect(self.url, client_name="starlab-api")
+                self._connection = Connection.open(self.url)
             except LinkError as error:
                 self._failure = error
                 raise
             self._failure = None
-            self._meet(board)
-            self._connection = Connection(board, Chip(board))
+            self._note_identity(self._connection.board)
             return self._connection
 
-    def _meet(self, board: Board) -> None:
+    def _note_identity(self, board: Board) -> None:
         known = self.identity
         if known is not None and (known["serial"], known["boot_id"]) != (
             board.identity["serial"],
@@ -163,7 +186,7 @@ class BoardSlot:
     def _drop(self, connection: Connection) -> None:
         if self._connection is connection:
             self._connection = None
-        connection.board.close()
+        connection.session.close()
 
 
 class Boards:

@@ -56,8 +56,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     schemas = document["components"]["schemas"]
-    bodies: list[type[BaseModel]] = [call.body for call in ARRAY_CALLS]
-    for model in (*bodies, Problem):
+    models: list[type[BaseModel]] = [*(call.body for call in ARRAY_CALLS), Problem]
+    for model in models:
         schemas |= _definitions(model)
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from starlab_api.boards import BoardSlot, Connection
-from starlab_contract import Board, BoardState
-from starlab_host import LinkStatistics as HostStatistics
-from starlab_host.errors import StarlabHostError
+from starlab_contract import Board, BoardState, LinkStatistics, RoundTripBin
+from starlab_host import StarlabHostError
+from starlab_host.link_statistics import LinkStatistics as HostStatistics
 from starlab_spec.registers import register
 from starlab_spec.wire import BoardStatus
 
@@ -41,7 +41,7 @@ async def _ask(slot: BoardSlot) -> tuple[BoardStatus, HostStatistics]:
 
 
 def _status(link: Connection) -> tuple[BoardStatus, HostStatistics]:
-    return link.board.status(), link.board.statistics
+    return link.board.status(), link.session.statistics
 
 
 def _view(
@@ -66,6 +66,27 @@ def _view(
             "link": None if statistics is None else _link(statistics),
         }
     )
+
+
+def _link(statistics: HostStatistics) -> LinkStatistics:
+    counters = statistics.counters
+    return LinkStatistics(
+        round_trips=[
+            RoundTripBin(up_to_us=_us(found.up_to_s), count=found.count)
+            for found in statistics.round_trips
+        ],
+        smoothed_round_trip_us=_us(counters.round_trip_s),
+        frames_sent=counters.frames_sent,
+        frames_received=counters.frames_received,
+        resent=counters.frames_resent,
+        replayed=counters.replies_replayed,
+        duplicates=counters.duplicates,
+        crc_errors=counters.frames_dropped,
+    )
+
+
+def _us(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e6, 1)
 
 
 def _state(status: BoardStatus | None) -> BoardState:

@@ -48,8 +48,10 @@ class LinkStatistics(ReplyBody):
     """Frames that the host sent again."""
     replayed: int
     """Replies that the board sent again from its cache."""
+    duplicates: int
+    """Frames that came again after they had come."""
     crc_errors: int
-    """Frames dropped for a wrong checksum or form."""
+    """Frames dropped: damaged, or of another session."""
 
 
 class Board(ReplyBody):

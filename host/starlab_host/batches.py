@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from starlab_host.board import Board
 from starlab_host.commands import samples_per_command
-from starlab_host.errors import Aborted, BoardRefused
+from starlab_host.errors import Aborted, BoardRefused, LinkError, LinkLost, OutcomeUnknown
 from starlab_spec.wire.transactions import Opcode, Transaction
 
 
@@ -32,6 +32,7 @@ def run_batch(
 
     Raises:
         BoardRefused: With ``done``, the number of samples that were finished.
+        OutcomeUnknown, LinkLost: The message says which samples were finished.
     """
     records = np.empty(count, record)
     step = samples_per_command(record)
@@ -45,6 +46,11 @@ def run_batch(
                 done += board.read_register("BATCH_DONE")
             message = f"{error.message}; {done} of {count} samples are done"
             raise type(error)(error.status, message, opcode=error.opcode, done=done) from error
+        except OutcomeUnknown as error:
+            message = f"samples {first}..{part.stop - 1} of {count} are in doubt, those before done"
+            raise OutcomeUnknown(f"{message}: {error}", error.commands) from error
+        except LinkError as error:
+            raise LinkLost(f"{first} of {count} samples are done: {error}") from error
         records[part] = np.frombuffer(results[-1].data, record)
         if on_progress is not None:
             on_progress(part.stop, count)

@@ -1,7 +1,11 @@
 """What can go wrong between a caller and a board. Decides nothing about retrying.
 
     StarlabHostError
-    ├── LinkError              the way to the board failed; surely nothing was executed twice
+    ├── LinkError              the way to the board failed: it was surely not executed
+    │   ├── BoardAway          nobody answers there
+    │   ├── HandshakeRefused   the board does not want a session: status and its own words
+    │   ├── LinkLost           an open session's board does not answer any more
+    │   └── SessionEnded       closed, fenced by a newer lease, or the board restarted
     ├── OutcomeUnknown         commands that may or may not have been executed: read back
     ├── BoardRefused           the board answered a command with a refusal
     │   ├── Interlock          a safe limit of the board: name, value, limit
@@ -31,6 +35,33 @@ class StarlabHostError(Exception):
 
 class LinkError(StarlabHostError):
     """The way to the board failed. What was asked was surely not executed."""
+
+
+class BoardAway(LinkError):
+    """Nobody answers at the board's address."""
+
+
+class HandshakeRefused(LinkError):
+    """The board does not want a session on these terms.
+
+    Attributes:
+        status: What kind of refusal: BUSY, FENCED, RANGE, UNSUPPORTED, OUTCOME_UNKNOWN.
+        detail: The board's own words: parameter, value, limit.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status = status
+        self.detail = detail
+        name = status.name if isinstance(status, Status) else f"status {status}"
+        super().__init__(f"the board refused the session: {detail} ({name})")
+
+
+class LinkLost(LinkError):
+    """The board of an open session does not answer any more. The session is over."""
+
+
+class SessionEnded(LinkError):
+    """The session is over: closed, fenced by a newer lease, or gone with the board's restart."""
 
 
 class OutcomeUnknown(StarlabHostError):
@@ -65,7 +96,8 @@ class BoardRefused(StarlabHostError):
 
 
 _LIMIT: Final = re.compile(
-    r"(?P<name>.+) (?P<value>\S+)(?: (?P<unit>\S+))? is (?:above|below) the (?P<limit>\S+).* limit"
+    r"(?P<name>.+?) (?P<value>-?\d\S*)(?: (?P<unit>\S+))?"
+    r" is (?:above|below) the (?P<limit>-?\d\S*)(?: \S+)? limit"
 )
 
 

@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 STRIDE_MAX_uS: Final = 2.0
 """Furthest that a round of write-verify aims: the response beyond may be unknown [O]."""
 STUCK_MOVE_uS: Final = 1.0
-"""A cell that should have moved this far and did not at all counts a strike [O]."""
+"""A cell that should have moved this far beyond the noise, and did not, counts a strike [O]."""
 STRIKES: Final = 3
 """Strikes in a row after which a cell is given up [O]."""
 SWEPT_CELLS: Final = 200
@@ -158,7 +158,9 @@ def write_verify(
                 wanted = np.minimum(wanted, quiet)
             given = np.maximum(np.rint(wanted), 1)
             counts[hit] = (sign * given).astype(np.int64)
-            expected_uS[hit] = given * response.step_uS(start) if response.is_known else 0.0
+            if response.is_known:
+                noise_uS = response.spread_uS * np.sqrt(given)
+                expected_uS[hit] = given * response.step_uS(start) - 2 * noise_uS
         before_uS = work.now_uS
         work.pulse(counts)
         still = (expected_uS >= STUCK_MOVE_uS) & (

@@ -1,0 +1,77 @@
+"""A bench to test the host on: the real emulated board, reached without a link."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlab_host.board import Board
+from starlab_host.chip import Chip
+from starlab_sim import Board as EmulatedBoard
+from starlab_sim import Specimen
+from starlab_spec.wire import BoardStatus, Event, EventKind
+from starlab_spec.wire.transactions import Result, Transaction
+
+
+class DirectSession:
+    """A session without frames: commands go straight to the board, one after the other."""
+
+    def __init__(self, board: EmulatedBoard) -> None:
+        self.board = board
+        self.commands: list[list[Transaction]] = []
+        self.before_execute: Callable[[Sequence[Transaction]], None] = lambda transactions: None
+        self.aborted: Callable[[], bool] = lambda: False
+        self.aborts = 0
+        self.closed = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return self.board.identity()
+
+    @property
+    def boot_id(self) -> int:
+        return self.board.boot_id
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[Event], None] | None = None,
+    ) -> list[Result]:
+        self.before_execute(transactions)
+        self.commands.append(list(transactions))
+
+        def progress(done: int, total: int, text: str) -> None:
+            if on_progress is not None:
+                on_progress(Event(EventKind.PROGRESS, done, total, text))
+
+        return self.board.execute(
+            transactions, dry_run=dry_run, aborted=self.aborted, progress=progress
+        )
+
+    def abort(self) -> None:
+        self.aborts += 1
+
+    def status(self) -> BoardStatus:
+        return BoardStatus(1, lifetime_pulses=self.board.lifetime_pulses, faults=self.board.faults)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """A board that is up, its chip, and what is behind them."""
+
+    def __init__(self, specimen: Specimen, *, up: bool = True) -> None:
+        self.emulated = EmulatedBoard(specimen, serial="bench", rng=random.Random(1))
+        self.session = DirectSession(self.emulated)
+        self.board = Board(self.session)
+        self.chip = Chip(self.board)
+        if up:
+            self.board.bring_up()
+
+    @property
+    def pulses(self) -> int:
+        """Pulses that the chip has got, behind the board's back."""
+        return self.emulated.lifetime_pulses

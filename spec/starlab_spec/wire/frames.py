@@ -29,6 +29,9 @@ MIN_PAYLOAD_BYTES: Final = 32
 MAX_MESSAGE_BYTES: Final = 16 << 20
 """The longest command or reply that is assembled; longer transfers are split by the host [O]."""
 
+MAX_FRAGMENTS: Final = -(-MAX_MESSAGE_BYTES // MAX_PAYLOAD_BYTES)
+"""Fragments of one message at most, whatever the payload size."""
+
 DEFAULT_WINDOW: Final = 32
 MAX_WINDOW: Final = 128
 """Frames in flight at most: the length of the acknowledgement bitmap."""

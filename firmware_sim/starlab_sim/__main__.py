@@ -1,0 +1,81 @@
+"""The emulated board as a program: options in, one line of JSON out when it listens.
+
+Prints nothing else on standard output.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+from starlab_sim.board import Board
+from starlab_sim.chip import Chip
+from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.emulator_commands import SEED_MAX, Specimen
+from starlab_sim.server import UdpServer
+from starlab_spec.wire import UDP_PORT
+
+EXIT_CANNOT_LISTEN: Final = 3
+"""Exit code if the address cannot be bound."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the emulator until it is told to stop; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    seed = random.SystemRandom().randrange(SEED_MAX) if options.seed is None else options.seed
+    specimen = Specimen(seed=seed, device=options.device, virgin=options.virgin)
+    # session and boot ids must differ from those of every earlier run, whatever the chip's seed
+    rng = random.Random()
+    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng)
+    try:
+        server = UdpServer(board, options.host, options.port, rng=rng)
+    except OSError as error:
+        print(
+            f"starlab-chip: cannot listen on {options.host} port {options.port}: {error.strerror}",
+            file=sys.stderr,
+        )
+        return EXIT_CANNOT_LISTEN
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    Chip.warm_up()
+    if options.exit_with_parent:
+        threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
+    line = {"listening": server.url, "serial": board.serial, "pid": os.getpid()}
+    print(json.dumps(line), flush=True)
+    server.serve()
+    return 0
+
+
+def _stop_at_end_of_input(server: UdpServer) -> None:
+    # by number: at exit the interpreter would wait for a thread inside of sys.stdin
+    while os.read(0, 4096):
+        pass
+    server.stop()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="starlab-chip", description="An emulated board with a STELLAR chip on a UDP port."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--port", type=int, default=UDP_PORT, help="port to listen on; 0 for any free one"
+    )
+    parser.add_argument("--seed", type=int, help="decides the cells and all noise; default: random")
+    parser.add_argument(
+        "--device", default="nonlinear-3", choices=PRESET_NAMES, help="device model"
+    )
+    parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="exit when standard input ends"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

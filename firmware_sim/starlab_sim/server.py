@@ -1,0 +1,213 @@
+"""The emulated board on a UDP port: sockets and threads only. Knows no frame and no register.
+
+One thread has the socket and the protocol; commands that take long run on a second one, so that
+status and abort are served meanwhile.
+"""
+
+import contextlib
+import random
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import SimpleQueue
+from typing import Final, Protocol
+
+from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution
+from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.transactions import Result, Transaction
+
+PROGRESS_INTERVAL_S: Final = 0.1
+"""A command reports its progress so often at most."""
+_BUFFER_BYTES: Final = 4 << 20
+_DATAGRAM_BYTES: Final = 9216
+_BURST: Final = 64
+"""Datagrams taken in before the other things are looked at."""
+
+
+class ServedBoard(BoardFacts, Protocol):
+    """What the server needs of a board."""
+
+    def takes_long(self, transactions: Sequence[Transaction]) -> bool:
+        """Whether a command may run for more than some milliseconds."""
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        dry_run: bool,
+        aborted: Callable[[], bool],
+        progress: Callable[[int, int, str], None],
+    ) -> list[Result]:
+        """Execute a command. Whatever it holds, nothing is raised."""
+
+    def enter_safe(self, reason: str) -> None:
+        """Drivers off; may be called while a command executes."""
+
+
+_Address = tuple[str | int, ...]
+"""As the socket module gives it, of either address family."""
+
+
+class UdpServer:
+    """Serves one board on one UDP socket, which is bound at once.
+
+    Args:
+        board: What executes the commands.
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
+        rng: For session ids and jitter.
+        clock: The time in seconds; never set back.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        board: ServedBoard,
+        host: str,
+        port: int,
+        *,
+        rng: random.Random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._board = board
+        self._clock = clock
+        self._responder: Responder[_Address] = Responder(board, rng=rng)
+        self._socket = _bound(host, port)
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self._stopping = False
+        self._long: SimpleQueue[Execution | None] = SimpleQueue()
+        self._messages: deque[Callable[[float], None]] = deque()
+        """What the worker has for the thread of the protocol."""
+
+    @property
+    def url(self) -> str:
+        """Where the board listens, as a host takes it."""
+        host, port = self._socket.getsockname()[:2]
+        return f"udp://[{host}]:{port}" if ":" in host else f"udp://{host}:{port}"
+
+    def stop(self) -> None:
+        """Let `serve` return soon. May be called from any thread and from a signal handler."""
+        self._stopping = True
+        self._wake()
+
+    def serve(self) -> None:
+        """Serve until `stop` is called; closes the socket at the end."""
+        worker = threading.Thread(target=self._work_long, name="starlab-worker", daemon=True)
+        worker.start()
+        try:
+            while not self._stopping:
+                self._serve_once()
+        finally:
+            self._responder.shut_down(self._clock())
+            self._act()
+            self._long.put(None)
+            worker.join()
+            for closing in (self._socket, self._woken, self._waker):
+                closing.close()
+
+    def _serve_once(self) -> None:
+        deadline = self._responder.deadline()
+        wait_s = None if deadline is None else max(deadline - self._clock(), 0.0)
+        readable, _, _ = select.select((self._socket, self._woken), (), (), wait_s)
+        if self._woken in readable:
+            self._hear_worker()
+        if self._socket in readable:
+            self._hear_hosts()
+        now = self._clock()
+        deadline = self._responder.deadline()
+        if deadline is not None and now >= deadline:
+            self._responder.expire(now)
+        self._act()
+
+    def _hear_hosts(self) -> None:
+        for _ in range(_BURST):
+            try:
+                datagram, address = self._socket.recvfrom(_DATAGRAM_BYTES)
+            except OSError:
+                return
+            self._responder.receive(datagram, address, self._clock())
+            self._act()
+
+    def _act(self) -> None:
+        """Execute what is to be executed, and send what is to be sent."""
+        responder, board = self._responder, self._board
+        while (work := responder.take_work()) is not None:
+            if isinstance(work, EnterSafe):
+                board.enter_safe(work.reason)
+            elif board.takes_long(work.transactions):
+                self._long.put(work)
+            else:
+                responder.complete(work, self._execute(work, _no_progress), self._clock())
+        for address, datagram in responder.datagrams(self._clock()):
+            with contextlib.suppress(OSError):
+                self._socket.sendto(datagram, address)
+
+    def _execute(self, work: Execution, progress: Callable[[int, int, str], None]) -> list[Result]:
+        return self._board.execute(
+            work.transactions,
+            dry_run=work.dry_run,
+            aborted=lambda: work.aborted,
+            progress=progress,
+        )
+
+    # ---- the other thread
+
+    def _work_long(self) -> None:
+        """Execute long commands, one after the other."""
+        while (work := self._long.get()) is not None:
+            results = self._execute(work, self._reporter(work))
+            self._tell(partial(self._responder.complete, work, results))
+
+    def _reporter(self, work: Execution) -> Callable[[int, int, str], None]:
+        """A progress callback that reports at intervals only."""
+        reported_at = self._clock()
+
+        def report(done: int, total: int, text: str) -> None:
+            nonlocal reported_at
+            now = self._clock()
+            if now - reported_at >= PROGRESS_INTERVAL_S:
+                reported_at = now
+                self._tell(lambda _: self._responder.report_progress(work, done, total, text))
+
+        return report
+
+    def _tell(self, message: Callable[[float], None]) -> None:
+        self._messages.append(message)
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._waker.send(b"\0")
+
+    def _hear_worker(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+        while self._messages:
+            self._messages.popleft()(self._clock())
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        bound.setblocking(False)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _no_progress(done: int, total: int, text: str) -> None:
+    """A command that is over within milliseconds has none."""

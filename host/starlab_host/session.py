@@ -1,0 +1,451 @@
+"""Commands to a board and their replies, for any number of threads. Knows no register.
+
+The thread that waits for its reply drives the link: one of the waiting threads leads and reads the
+link for all, and hands over when its own reply has come. A small thread keeps an idle session
+alive. There is no event loop and no thread between caller and socket.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from starlab_host.errors import (
+    BoardAway,
+    HandshakeRefused,
+    StarlabHostError,
+)
+from starlab_host.link_failures import failure_of
+from starlab_host.link_statistics import LinkStatistics, RoundTripHistogram
+from starlab_host.links.base import Link
+from starlab_spec.wire.frames import (
+    DEFAULT_WINDOW,
+    KEEPALIVE_S,
+    MAX_PAYLOAD_BYTES,
+    BoardStatus,
+    Event,
+    EventKind,
+    Feature,
+    FrameFlag,
+    Hello,
+    HelloAck,
+)
+from starlab_spec.wire.requester import Requester
+from starlab_spec.wire.requester_events import (
+    Ended,
+    EndReason,
+    Opened,
+    Replied,
+    Reported,
+    RequesterEvent,
+    StatusCame,
+)
+from starlab_spec.wire.transactions import (
+    Result,
+    Transaction,
+    abort,
+    decode_results,
+    encode_transactions,
+)
+
+_LONGEST_WAIT_S: Final = 0.01
+"""The leader looks up so often: another thread may have sent something with a nearer deadline."""
+_KEEPALIVE_STEP_S: Final = KEEPALIVE_S / 4
+_READ_ONLY: Final = int(FrameFlag.READ_ONLY)
+_DRY_RUN: Final = int(FrameFlag.DRY_RUN)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a command in execution is."""
+
+    done: int
+    total: int
+    """0 where the amount is not known."""
+    text: str
+
+
+class _Waiter:
+    """A thread that waits for something to come in.
+
+    Attributes:
+        outcome: What it waits for, or why that will not come; None until then.
+        news: Progress that it has not seen yet.
+        stirred: Whether it should look at them.
+        wake: Held while the thread may sleep.
+    """
+
+    __slots__ = ("message_id", "news", "outcome", "stirred", "wake")
+
+    def __init__(self, message_id: int | None = None) -> None:
+        self.message_id = message_id
+        self.outcome: bytes | BoardStatus | StarlabHostError | None = None
+        self.news: list[Event] = []
+        self.stirred = False
+        self.wake = threading.Lock()
+        self.wake.acquire()
+
+    def stir(self, outcome: bytes | BoardStatus | StarlabHostError | None = None) -> None:
+        """Something has come; the first outcome counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+        self.stirred = True
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Let the thread look around, if it sleeps."""
+        if self.wake.locked():
+            self.wake.release()
+
+
+class Session:
+    """A session with a board. `Session.open` makes one.
+
+    Any number of threads may call any method at once. When the session is over, for whatever
+    reason, it stays so: every call raises, and its owner may open a new one.
+    """
+
+    def __init__(self, link: Link, requester: Requester, clock: Callable[[], float]) -> None:
+        self._link = link
+        self._requester = requester
+        self._clock = clock
+        self._lock = threading.Lock()
+        """Guards the state machine and all below."""
+        self._leading = threading.Lock()
+        """Held by the one thread that reads the link."""
+        self._waiters: list[_Waiter] = []
+        self._commands: dict[int, tuple[Sequence[Transaction], _Waiter]] = {}
+        self._round_trips = RoundTripHistogram()
+        self._ended: Ended | None = None
+        self._over = threading.Event()
+        self._keepalive = threading.Thread(
+            target=self._keep_alive, name="starlab-keepalive", daemon=True
+        )
+
+    @classmethod
+    def open(
+        cls,
+        link: Link,
+        *,
+        client_name: str,
+        lease_epoch: int = 0,
+        window: int = DEFAULT_WINDOW,
+        payload_bytes: int = MAX_PAYLOAD_BYTES,
+        never_safe: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> Self:
+        """Open a session; the link belongs to it from now on, and is closed with it.
+
+        Args:
+            link: The way to the board.
+            client_name: Who this is, for people.
+            lease_epoch: Fencing token: the board refuses epochs older than the newest it has seen.
+            window: Frames in flight wanted, 1..128.
+            payload_bytes: Largest payload wanted.
+            never_safe: Silence of this host is no reason for the board to go to SAFE.
+            clock: The time in seconds; never set back.
+            rng: For the session's nonce and for jitter; by default seeded by the system.
+
+        Raises:
+            BoardAway: Nobody answers.
+            HandshakeRefused: The board does not want a session on these terms.
+        """
+        hello = Hello(
+            window=window,
+            payload_bytes=payload_bytes,
+            features=int(Feature.NEVER_SAFE) if never_safe else 0,
+            lease_epoch=lease_epoch,
+            client_name=client_name,
+        )
+        requester = Requester(hello, rng=random.Random() if rng is None else rng)
+        session = cls(link, requester, clock)
+        try:
+            session._shake_hands()
+        except BaseException:
+            link.close()
+            raise
+        return session
+
+    def __enter__(self) -> Self:
+        """The session itself; leaving the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the board said about itself in the handshake."""
+        return dict(self._answer.identity)
+
+    @property
+    def boot_id(self) -> int:
+        """Boot id of the board that the session was opened with."""
+        return self._answer.boot_id
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+        return self._ended is not None
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """How the link has done so far."""
+        with self._lock:
+            return LinkStatistics(self._round_trips.bins(), self._requester.counters())
+
+    # ---- commands
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> list[Result]:
+        """Execute a command on the board and wait for its reply.
+
+        Args:
+            transactions: What to do, in order; all of it in one command.
+            read_only: It changes nothing; a board refuses it if it does.
+            dry_run: Check it against every limit, execute nothing.
+            on_progress: Called on this thread with the news of a command that takes long.
+
+        Returns:
+            One result for each transaction, up to the first that failed.
+
+        Raises:
+            LinkError: It was surely not executed, or only reads.
+            OutcomeUnknown: It may have been executed; nothing is sent again.
+            WireError: It does not fit into one message.
+        """
+        flags = (_READ_ONLY if read_only else 0) | (_DRY_RUN if dry_run else 0)
+        return self._execute(transactions, flags, on_progress, urgent=False)
+
+    def abort(self) -> None:
+        """Stop what the board executes, and what waits to be, at the next safe point.
+
+        Goes before everything else; the calls that are stopped return results of status ABORTED.
+
+        Raises:
+            LinkError, OutcomeUnknown: As `execute`.
+        """
+        self._execute([abort()], 0, None, urgent=True)
+
+    def _execute(
+        self,
+        transactions: Sequence[Transaction],
+        flags: int,
+        on_progress: Callable[[Progress], None] | None,
+        *,
+        urgent: bool,
+    ) -> list[Result]:
+        payload = encode_transactions(transactions)
+        waiter = _Waiter()
+        with self._lock:
+            self._check_open()
+            now = self._clock()
+            message_id = self._requester.submit(payload, now, flags=flags, urgent=urgent)
+            waiter.message_id = message_id
+            self._waiters.append(waiter)
+            self._commands[message_id] = (transactions, waiter)
+            self._turn(now)
+        try:
+            while not isinstance(reply := self._await(waiter), bytes):
+                news, waiter.news = waiter.news, []
+                if on_progress is not None:
+                    for event in news:
+                        on_progress(Progress(event.done, event.total, event.text))
+        finally:
+            self._leave(waiter)
+        return decode_results(reply)
+
+    def status(self) -> BoardStatus:
+        """What the board is doing; answered also while it executes a long command.
+
+        Raises:
+            LinkError: The session is over, or the board does not answer.
+        """
+        waiter = _Waiter()
+        with self._lock:
+            self._check_open()
+            now = self._clock()
+            self._waiters.append(waiter)
+            self._requester.request_status(now)
+            self._turn(now)
+        try:
+            while not isinstance(status := self._await(waiter), BoardStatus):
+                pass
+        finally:
+            self._leave(waiter)
+        return status
+
+    def close(self) -> None:
+        """Say BYE and close the link. Commands under way in other threads fail."""
+        waiter = _Waiter()
+        with self._lock:
+            now = self._clock()
+            self._requester.close(now)
+            self._waiters.append(waiter)
+            self._turn(now)
+        try:
+            while self._ended is None:
+                self._wait(waiter)
+        finally:
+            self._leave(waiter)
+            self._over.set()
+            self._keepalive.join()
+            self._link.close()
+
+    @property
+    def _answer(self) -> HelloAck:
+        answer = self._requester.answer
+        if answer is None:
+            raise RuntimeError("the session is not open yet")
+        return answer
+
+    def _check_open(self) -> None:
+        if self._ended is not None:
+            raise failure_of(self._ended, self._requester, None, {}, self._clock())
+
+    def _await(self, waiter: _Waiter) -> bytes | BoardStatus | None:
+        """Wait until something has come; returns the outcome, if that is it."""
+        self._wait(waiter)
+        if isinstance(waiter.outcome, StarlabHostError):
+            raise waiter.outcome
+        return waiter.outcome
+
+    def _leave(self, waiter: _Waiter) -> None:
+        with self._lock:
+            self._waiters.remove(waiter)
+            if waiter.message_id is not None:
+                del self._commands[waiter.message_id]
+            self._rouse_another()
+
+    # ---- the link, driven by whoever waits
+
+    def _wait(self, waiter: _Waiter) -> None:
+        """Lead, or let another thread lead, until there is something new for this waiter."""
+        while not waiter.stirred:
+            if self._leading.acquire(blocking=False):
+                try:
+                    self._lead(waiter)
+                finally:
+                    self._leading.release()
+                    if len(self._waiters) > 1:
+                        with self._lock:
+                            self._rouse_another()
+            else:
+                waiter.wake.acquire()
+        waiter.stirred = False
+
+    def _lead(self, waiter: _Waiter) -> None:
+        """Read the link for all until there is something new for this waiter."""
+        requester, receive, clock = self._requester, self._link.receive, self._clock
+        with self._lock:
+            wait_s = self._turn(clock())
+        while not waiter.stirred:
+            datagram = receive(wait_s)
+            with self._lock:
+                now = clock()
+                if datagram is not None:
+                    requester.receive(datagram, now)
+                wait_s = self._turn(now)
+
+    def _rouse_another(self) -> None:
+        """Nobody leads now: let a waiting thread find out."""
+        for waiter in self._waiters:
+            if not waiter.stirred:
+                waiter.rouse()
+                return
+
+    def _turn(self, now: float) -> float:
+        """Do what is due, tell who waits, send; returns for how long nothing else is due."""
+        requester = self._requester
+        deadline = requester.deadline()
+        if deadline is not None and now >= deadline:
+            requester.expire(now)
+            deadline = requester.deadline()
+        for event in requester.events():
+            self._on_event(event, now)
+        datagrams = requester.datagrams(now)
+        if datagrams:
+            self._link.send(datagrams)
+        if deadline is None:
+            return _LONGEST_WAIT_S
+        return min(max(deadline - now, 0.0), _LONGEST_WAIT_S)
+
+    def _on_event(self, event: RequesterEvent, now: float) -> None:
+        match event:
+            case Opened():
+                for waiter in self._waiters:
+                    waiter.stir()
+            case Replied(message_id, payload, round_trip_s):
+                if message_id in self._commands:
+                    _, waiter = self._commands[message_id]
+                    waiter.stir(payload)
+                self._round_trips.add(round_trip_s)
+            case Reported(message_id, news):
+                if message_id in self._commands and news.kind is EventKind.PROGRESS:
+                    _, waiter = self._commands[message_id]
+                    waiter.news.append(news)
+                    waiter.stir()
+            case StatusCame(status):
+                for waiter in self._waiters:
+                    if waiter.message_id is None:
+                        waiter.stir(status)
+            case Ended():
+                self._ended = event
+                asked = {number: asked for number, (asked, _) in self._commands.items()}
+                for waiter in self._waiters:
+                    waiter.stir(failure_of(event, self._requester, waiter.message_id, asked, now))
+
+    def _shake_hands(self) -> None:
+        """Open the session, or raise."""
+        waiter = _Waiter()
+        with self._lock:
+            now = self._clock()
+            self._requester.open(now)
+            self._waiters.append(waiter)
+            self._turn(now)
+        while self._requester.answer is None and self._ended is None:
+            self._wait(waiter)
+        self._leave(waiter)
+        if self._ended is not None:
+            if self._ended.reason is EndReason.REFUSED:
+                raise HandshakeRefused(self._ended.status, self._ended.detail)
+            raise BoardAway(f"nobody answers: {self._ended.detail}")
+        self._keepalive.start()
+
+    def _keep_alive(self) -> None:
+        """While nobody waits: answer the board, and let it hear of this host."""
+        while not self._over.wait(_KEEPALIVE_STEP_S) and self._ended is None:
+            if self._leading.acquire(blocking=False):
+                try:
+                    self._drain()
+                finally:
+                    self._leading.release()
+                    with self._lock:
+                        self._rouse_another()
+
+    def _drain(self) -> None:
+        """Take in all that has come, without waiting."""
+        datagram: bytes | None = b""
+        while datagram is not None:
+            datagram = self._link.receive(0.0)
+            with self._lock:
+                now = self._clock()
+                if datagram is not None:
+                    self._requester.receive(datagram, now)
+                self._turn(now)

@@ -1,0 +1,390 @@
+"""One session as the board keeps it: commands in order, each executed once, replies remembered.
+
+Executes nothing itself and sends nothing: it hands out work and datagrams.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Final
+
+from starlab_spec.wire.codec import encode_ack, encode_event, encode_frame
+from starlab_spec.wire.errors import TransactionError
+from starlab_spec.wire.execution import Execution, Request
+from starlab_spec.wire.frames import (
+    MAX_FRAGMENTS,
+    Acknowledgement,
+    Event,
+    EventKind,
+    Feature,
+    Frame,
+    FrameFlag,
+    FrameType,
+)
+from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
+from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
+from starlab_spec.wire.sending import SendWindow
+from starlab_spec.wire.transactions import (
+    READ_ONLY_OPCODES,
+    Result,
+    Status,
+    decode_transactions,
+    describe,
+    encode_results,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Terms of a session."""
+
+    window: int
+    payload_bytes: int
+    features: int
+
+
+class Standing(Enum):
+    """Where a command stands by its message id when it arrives."""
+
+    NEXT = "the one to execute next"
+    HELD = "ahead, and already here"
+    AHEAD = "ahead, inside the window"
+    OUTSIDE = "ahead, outside the window"
+    EXECUTING = "being executed"
+    ANSWERED = "answered, the reply is known"
+    FORGOTTEN = "answered so long ago that the reply is forgotten"
+
+
+_NOT_BEGUN: Final = frozenset({Standing.NEXT, Standing.AHEAD})
+
+
+class BoardSession:
+    """A session of the board with its host.
+
+    Args:
+        session_id: Never 0.
+        boot_id: Of the board when the session was opened.
+        grant: Negotiated terms.
+        lease_epoch: Fencing token of the host.
+        client_name: Who the host says it is.
+        first_sequence: Sequence number of the first frame that the host will send.
+        rng: For jitter.
+    """
+
+    def __init__(
+        self,
+        session_id: int,
+        boot_id: int,
+        grant: Grant,
+        *,
+        lease_epoch: int,
+        client_name: str,
+        first_sequence: int,
+        rng: random.Random,
+    ) -> None:
+        self.session_id = session_id
+        self.boot_id = boot_id
+        self.grant = grant
+        self.lease_epoch = lease_epoch
+        self.client_name = client_name
+        self.next_message = 1
+        self.executing: Execution | None = None
+        self.has_commands = False
+        """Whether any command ever came."""
+        self.id_reused = False
+        """The host broke the protocol: the session must end once this reply is out."""
+        self._rng = rng
+        self._cache = ReplyCache(grant.window)
+        self._abort_before = 0
+        self._start_frames(first_sequence, 0)
+
+    def _start_frames(self, their_sequence: int, our_sequence: int) -> None:
+        self._send = SendWindow(
+            session=self.session_id,
+            boot=self.boot_id,
+            window=self.grant.window,
+            payload_bytes=self.grant.payload_bytes,
+            rng=self._rng,
+            first_sequence=our_sequence,
+        )
+        self._receive = ReceiveWindow(self.grant.window, their_sequence)
+        self._assembler = Assembler()
+        self._held: dict[int, Request] = {}
+        self._repeats: deque[Request] = deque()
+
+    def resume(self, grant: Grant, lease_epoch: int, client_name: str, their_sequence: int) -> None:
+        """Go on with a host that has lost its memory of frames: commands not begun are dropped."""
+        self.grant = grant
+        self.lease_epoch = lease_epoch
+        self.client_name = client_name
+        self._start_frames(their_sequence, self._send.next_sequence)
+
+    @property
+    def never_safe(self) -> bool:
+        """Whether silence of the host is no reason to go to SAFE."""
+        return bool(self.grant.features & Feature.NEVER_SAFE)
+
+    @property
+    def executing_message(self) -> int:
+        """Message id in execution; 0 for none."""
+        return self.executing.message_id if self.executing is not None else 0
+
+    # ---- frames in
+
+    def heard(self, acknowledged: int, now: float) -> None:
+        """Take in what every frame of the host says: that it lives, and what it has received."""
+        self._confirm(self._send.acknowledge_to(acknowledged, now))
+        if self._send.exhausted:
+            self._send.revive(now)
+
+    def on_ack(self, ack: Acknowledgement, now: float) -> None:
+        """Take in an ACK."""
+        self._confirm(self._send.acknowledge(ack, now))
+
+    def on_command(self, frame: Frame, now: float) -> None:
+        """Take in a COMMAND frame.
+
+        Raises:
+            PayloadError: The fragment contradicts itself or the others.
+        """
+        arrival = self._receive.accept(frame.sequence, frame.flags, now)
+        if arrival is Arrival.NEW:
+            self.has_commands = True
+            payload = self._assembler.add(frame)
+            if payload is not None:
+                self._on_request(Request(frame.message, payload, frame.flags), now)
+        elif arrival is Arrival.DUPLICATE:
+            if frame.fragments == 1:
+                self._on_request(Request(frame.message, frame.payload, frame.flags), now)
+            elif frame.fragment == frame.fragments - 1:
+                cached = self._cache.get(frame.message)
+                if cached is not None:
+                    self._replay(frame.message, cached, now)
+
+    def _on_request(self, request: Request, now: float) -> None:
+        standing = self._standing(request)
+        if self._key_known_for(request, standing) != request.key:
+            self._reject_reuse(request, now)
+            return
+        if request.is_abort and standing in _NOT_BEGUN:
+            self._abort_before = max(self._abort_before, request.message_id)
+            if self.executing is not None:
+                self.executing.aborted = True
+        self._ACTIONS[standing](self, request, now)
+
+    def _standing(self, request: Request) -> Standing:
+        number, upcoming = request.message_id, self.next_message
+        if number == self.executing_message:
+            return Standing.EXECUTING
+        if number < upcoming:
+            return Standing.FORGOTTEN if self._cache.get(number) is None else Standing.ANSWERED
+        if number in self._held:
+            return Standing.HELD
+        if number == upcoming:
+            return Standing.NEXT
+        if number <= upcoming + self.grant.window or request.is_abort:
+            return Standing.AHEAD
+        return Standing.OUTSIDE
+
+    def _key_known_for(self, request: Request, standing: Standing) -> int:
+        number = request.message_id
+        if standing is Standing.EXECUTING and self.executing is not None:
+            return self.executing.request.key
+        if standing is Standing.HELD:
+            return self._held[number].key
+        cached = self._cache.get(number)
+        return request.key if cached is None else cached.request_key
+
+    # ---- what to do with a command, by its standing
+
+    def _hold_next(self, request: Request, now: float) -> None:
+        if self._cache.make_room() or request.read_only:
+            self._hold(request, now)
+        else:
+            self._refuse(
+                request,
+                Status.BUSY,
+                f"{self._cache.capacity} replies are not confirmed: send again later",
+                flags=FrameFlag.BUSY,
+            )
+
+    def _hold(self, request: Request, now: float) -> None:
+        self._held[request.message_id] = request
+
+    def _ignore(self, request: Request, now: float) -> None:
+        """It is here already, and will be executed in its turn."""
+
+    def _say_in_progress(self, request: Request, now: float) -> None:
+        self._refuse(request, Status.IN_PROGRESS, f"message {request.message_id} is executing")
+
+    def _answer_again(self, request: Request, now: float) -> None:
+        cached = self._cache.get(request.message_id)
+        if cached is not None:
+            self._replay(request.message_id, cached, now)
+
+    def _answer_forgotten(self, request: Request, now: float) -> None:
+        if request.read_only:
+            self._repeats.append(request)
+        else:
+            self._refuse(
+                request,
+                Status.TOO_OLD,
+                f"message {request.message_id} was answered before; next is {self.next_message}",
+            )
+
+    def _reject_outside(self, request: Request, now: float) -> None:
+        self._refuse(
+            request,
+            Status.RANGE,
+            f"message {request.message_id} is above the limit of {self.grant.window} messages "
+            f"ahead of {self.next_message}",
+        )
+
+    def _reject_reuse(self, request: Request, now: float) -> None:
+        self.id_reused = True
+        self._refuse(
+            request, Status.ID_REUSED, f"message {request.message_id} was another command before"
+        )
+
+    # ---- work
+
+    def take_work(self) -> Execution | None:
+        """The command to execute now, if there is one and none is being executed."""
+        if self.executing is not None:
+            return None
+        while self._repeats:
+            execution = self._begin(self._repeats.popleft(), repeated=True)
+            if execution is not None:
+                return execution
+        while (request := self._held.get(self.next_message)) is not None:
+            if not self._cache.make_room() and not request.read_only:
+                return None
+            del self._held[self.next_message]
+            if request.message_id < self._abort_before:
+                self._answer(request, [request.refusal(Status.ABORTED, "aborted before it began")])
+                continue
+            execution = self._begin(request, repeated=False)
+            if execution is not None:
+                return execution
+        return None
+
+    def _begin(self, request: Request, *, repeated: bool) -> Execution | None:
+        try:
+            transactions = decode_transactions(request.payload)
+        except TransactionError as error:
+            refusal = request.refusal(Status.BAD_REQUEST, str(error))
+        else:
+            writing = next((t for t in transactions if t.opcode not in READ_ONLY_OPCODES), None)
+            if not request.read_only or writing is None:
+                execution = Execution(self.session_id, request, transactions, repeated=repeated)
+                if not repeated:
+                    self.executing = execution
+                return execution
+            refusal = request.refusal(
+                Status.BAD_REQUEST, f"READ_ONLY with {describe([writing])}, which is no read"
+            )
+        if repeated:
+            self._send_reply(request.message_id, encode_results([refusal]))
+        else:
+            self._answer(request, [refusal])
+        return None
+
+    def complete(self, execution: Execution, results: Sequence[Result]) -> None:
+        """Answer a command that was executed."""
+        if execution.repeated:
+            self._send_reply(execution.message_id, self._encode(execution.request, results))
+        else:
+            self.executing = None
+            self._answer(execution.request, results)
+
+    def _answer(self, request: Request, results: Sequence[Result]) -> None:
+        """Remember the reply to the next command, advance, and send it."""
+        reply = self._encode(request, results)
+        if self._cache.make_room():
+            self._cache.add(request.message_id, CachedReply(request.key, reply, request.read_only))
+        self.next_message = request.message_id + 1
+        self._send_reply(request.message_id, reply, tracked=True)
+
+    def _encode(self, request: Request, results: Sequence[Result]) -> bytes:
+        reply = encode_results(results)
+        limit = MAX_FRAGMENTS * self.grant.payload_bytes
+        if len(reply) > limit:
+            detail = (
+                f"executed, but the reply of {len(reply)} bytes is above the {limit}-byte limit"
+            )
+            reply = encode_results([request.refusal(Status.RANGE, detail)])
+        return reply
+
+    def _refuse(self, request: Request, status: Status, detail: str, flags: int = 0) -> None:
+        """Answer without executing, remembering or advancing."""
+        reply = encode_results([request.refusal(status, detail)])
+        self._send_reply(request.message_id, reply, flags=flags)
+
+    def _replay(self, message_id: int, cached: CachedReply, now: float) -> None:
+        if not self._send.resend(message_id, FrameFlag.REPLAYED, now):
+            self._send_reply(message_id, cached.reply, flags=FrameFlag.REPLAYED, tracked=True)
+
+    def _send_reply(
+        self, message_id: int, reply: bytes, *, flags: int = 0, tracked: bool = False
+    ) -> None:
+        self._send.queue(
+            FrameType.REPLY, message_id, reply, flags=flags, prompt=True, tracked=tracked
+        )
+
+    def _confirm(self, message_ids: list[int]) -> None:
+        for message_id in message_ids:
+            self._cache.confirm(message_id)
+
+    def report(self, message_id: int, event: Event) -> None:
+        """Send an EVENT. Progress is news, not a debt: a slow host gets less of it."""
+        if event.kind is EventKind.PROGRESS and self._send.in_flight > self.grant.window // 4:
+            return
+        self._send.queue(FrameType.EVENT, message_id, encode_event(event))
+
+    # ---- frames out, time
+
+    def datagrams(self, now: float) -> list[bytes]:
+        """What to send now."""
+        receive = self._receive
+        out = self._send.take(now, receive.expected)
+        if out:
+            receive.acknowledged_in_passing()
+        if receive.due(now):
+            out.append(self.control(FrameType.ACK, encode_ack(receive.acknowledgement(now))))
+        return out
+
+    def control(self, kind: FrameType, payload: bytes = b"", message_id: int = 0) -> bytes:
+        """A frame without a sequence number of its own."""
+        return encode_frame(
+            Frame(
+                kind,
+                session=self.session_id,
+                boot=self.boot_id,
+                sequence=self._send.next_sequence,
+                acknowledged=self._receive.expected,
+                message=message_id,
+                payload=payload,
+            )
+        )
+
+    def deadline(self) -> float | None:
+        """When `expire` or `datagrams` wants to be called."""
+        times = (self._send.deadline(), self._receive.deadline())
+        return min((time for time in times if time is not None), default=None)
+
+    def expire(self, now: float) -> None:
+        """Send again what is overdue."""
+        self._send.expire(now)
+
+    _ACTIONS: ClassVar[Mapping[Standing, Callable[["BoardSession", Request, float], None]]] = {
+        Standing.NEXT: _hold_next,
+        Standing.HELD: _ignore,
+        Standing.AHEAD: _hold,
+        Standing.OUTSIDE: _reject_outside,
+        Standing.EXECUTING: _say_in_progress,
+        Standing.ANSWERED: _answer_again,
+        Standing.FORGOTTEN: _answer_forgotten,
+    }
+    """What a board does with a command, by its standing; the rules of "Exactly once"."""

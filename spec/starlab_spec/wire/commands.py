@@ -1,0 +1,139 @@
+"""The host's commands without a reply: which may go out, be asked for again, or are in doubt.
+
+Sends nothing: it puts commands into a `SendWindow`.
+"""
+
+from collections import deque
+from typing import Final
+
+from starlab_spec.wire.congestion import RTO_CAP_S
+from starlab_spec.wire.errors import PayloadError
+from starlab_spec.wire.frames import (
+    MAX_FRAGMENTS,
+    MAX_MESSAGE_BYTES,
+    BoardStatus,
+    FrameFlag,
+    FrameType,
+    HelloAck,
+)
+from starlab_spec.wire.requester_events import Command
+from starlab_spec.wire.sending import SendWindow
+
+_BUSY_RETRY_S: Final = 0.01
+"""First pause before a command that the board had no room for is sent again; doubles."""
+_HARMLESS: Final = int(FrameFlag.READ_ONLY | FrameFlag.DRY_RUN)
+
+
+class CommandLedger:
+    """The commands of one session, from their submission to their reply.
+
+    Attributes:
+        outstanding: Commands without a reply, by message id, in order.
+        retry_at: When `send_again` wants to be called; None if never.
+    """
+
+    def __init__(self, send: SendWindow, answer: HelloAck) -> None:
+        self.outstanding: dict[int, Command] = {}
+        self.retry_at: float | None = None
+        self._send = send
+        self._window = answer.window
+        self._payload_bytes = answer.payload_bytes
+        self._next_message = answer.next_message_id
+        self._waiting: deque[Command] = deque()
+
+    def submit(self, payload: bytes, now: float, *, flags: int, urgent: bool) -> int:
+        """Take a command; as `Requester.submit`."""
+        if -(-len(payload) // self._payload_bytes) > MAX_FRAGMENTS:
+            limit = min(MAX_MESSAGE_BYTES, MAX_FRAGMENTS * self._payload_bytes)
+            raise PayloadError(f"command of {len(payload)} bytes is above the {limit}-byte limit")
+        message_id = self._next_message
+        self._next_message += 1
+        command = Command(message_id, payload, flags, now)
+        self.outstanding[message_id] = command
+        if urgent:
+            self._queue(command, first=True)
+        else:
+            self._waiting.append(command)
+            self._admit()
+        return message_id
+
+    def replied(self, message_id: int) -> Command:
+        """A command has its reply."""
+        command = self.outstanding.pop(message_id)
+        if self._waiting:
+            self._admit()
+        return command
+
+    def delivered(self, message_ids: list[int]) -> None:
+        """The board has acknowledged all frames of these commands."""
+        for message_id in message_ids:
+            command = self.outstanding.get(message_id)
+            if command is not None:
+                command.delivered = True
+
+    def put_off(self, command: Command, now: float) -> None:
+        """The board had no room for a command: send it again later."""
+        command.delivered = False
+        command.askings += 1
+        command.asked_at = now + min(_BUSY_RETRY_S * 2**command.askings, RTO_CAP_S)
+        self._schedule()
+
+    def send_again(self, now: float) -> None:
+        """Send commands again that were put off long enough."""
+        for command in self._put_off():
+            if command.asked_at <= now:
+                self._queue(command)
+                command.asked_at = now + RTO_CAP_S
+        self._schedule()
+
+    def ask_again(self, status: BoardStatus, now: float) -> None:
+        """Ask for the oldest reply, which the board must have sent, by sending its command again.
+
+        The board knows the command by its message id and repeats the reply alone.
+        """
+        command = next(iter(self.outstanding.values()), None)
+        if command is None or not command.delivered:
+            return
+        pause_s = self._send.round_trip.timeout_s(command.askings)
+        since = max(command.submitted_at, command.asked_at)
+        if status.executing_message_id != command.message_id and now >= since + pause_s:
+            command.askings += 1
+            command.asked_at = now
+            self._queue(command)
+
+    def in_doubt(self) -> list[Command]:
+        """As `Requester.in_doubt`."""
+        unsent = {command.message_id for command in self._waiting}
+        return [
+            command
+            for command in self.outstanding.values()
+            if not command.flags & _HARMLESS
+            and command.message_id not in unsent
+            and (command.delivered or not self._send.holds_back(command.message_id))
+        ]
+
+    def _admit(self) -> None:
+        """Queue waiting commands as far as the board is sure to hold them."""
+        while self._waiting:
+            command = self._waiting[0]
+            if command.message_id - next(iter(self.outstanding)) >= self._window:
+                return
+            self._waiting.popleft()
+            self._queue(command)
+
+    def _queue(self, command: Command, *, first: bool = False) -> None:
+        self._send.queue(
+            FrameType.COMMAND,
+            command.message_id,
+            command.payload,
+            flags=command.flags,
+            prompt=first,
+            first=first,
+            tracked=True,
+        )
+
+    def _put_off(self) -> list[Command]:
+        return [c for c in self.outstanding.values() if c.askings and not c.delivered]
+
+    def _schedule(self) -> None:
+        self.retry_at = min((command.asked_at for command in self._put_off()), default=None)

@@ -1,0 +1,112 @@
+"""What a board answers to HELLO: the terms it grants, or what it refuses, by name and value.
+
+Opens no session: the responder does, by the answer given here.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from starlab_spec.wire.board_session import BoardSession, Grant
+from starlab_spec.wire.frames import (
+    MAX_PAYLOAD_BYTES,
+    MAX_WINDOW,
+    MIN_PAYLOAD_BYTES,
+    VERSION,
+    Feature,
+    Frame,
+    Hello,
+    Nak,
+)
+from starlab_spec.wire.transactions import Status
+
+_FEATURES: Final = int(Feature.NEVER_SAFE)
+"""What can be granted here; jumbo frames need a link that probes for them."""
+
+
+Peer = TypeVar("Peer", bound=Hashable)
+"""Where a host is, in whatever form the link has."""
+
+
+@dataclass(slots=True)
+class Holder(Generic[Peer]):
+    """Who has the session, and since when it has been silent."""
+
+    session: BoardSession
+    peer: Peer
+    """Where it last spoke from."""
+    nonce: int
+    """Message id of the HELLO that opened the session."""
+    hello: bytes
+    """Payload of that HELLO."""
+    heard_at: float
+    silent: bool = False
+    """Whether its silence has been noted."""
+
+    def was_opened_by(self, frame: Frame, peer: Peer) -> bool:
+        """Whether a HELLO is the one that opened the session: its answer was lost, or is late."""
+        same = (self.peer, self.nonce, self.hello) == (peer, frame.message, frame.payload)
+        return same and (self.nonce != 0 or not self.session.has_commands)
+
+
+def negotiate(hello: Hello) -> Grant | Nak:
+    """The terms for a HELLO, or why there are none.
+
+    A wanted window or payload above the board's is met by the board's own; below the least, the
+    parameter is refused.
+    """
+    if not hello.minimum_version <= VERSION <= hello.maximum_version:
+        wanted = f"{_version(hello.minimum_version)} to {_version(hello.maximum_version)}"
+        return Nak(Status.UNSUPPORTED, f"version {wanted}: this board speaks {_version(VERSION)}")
+    if hello.window < 1:
+        return Nak(Status.RANGE, f"window {hello.window} is below 1 frame")
+    if hello.payload_bytes < MIN_PAYLOAD_BYTES:
+        return Nak(
+            Status.RANGE,
+            f"payload {hello.payload_bytes} bytes is below the {MIN_PAYLOAD_BYTES}-byte limit",
+        )
+    return Grant(
+        min(hello.window, MAX_WINDOW),
+        min(hello.payload_bytes, MAX_PAYLOAD_BYTES),
+        hello.features & _FEATURES,
+    )
+
+
+def refusal(hello: Hello, peer: Peer, holder: Holder[Peer] | None, newest_epoch: int) -> Nak | None:
+    """Why a HELLO whose terms are good may not have the board; None if it may.
+
+    A lease as new as that of the open session may take its place only if it comes from the same
+    peer, or if the session has fallen silent. Epoch 0 is no lease: it passes as long as no lease
+    is in use.
+    """
+    in_use = holder.session.lease_epoch if holder is not None and not holder.silent else 0
+    newest = max(newest_epoch if hello.lease_epoch else 0, in_use)
+    if hello.lease_epoch < newest:
+        return Nak(
+            Status.FENCED,
+            f"lease epoch {hello.lease_epoch} is older than the newest seen, {newest}",
+        )
+    if hello.resume_session:
+        if holder is None or holder.session.session_id != hello.resume_session:
+            return Nak(
+                Status.OUTCOME_UNKNOWN,
+                f"session 0x{hello.resume_session:08X} to resume is not known: it ended, "
+                "or the board restarted",
+            )
+        return None
+    if (
+        holder is not None
+        and hello.lease_epoch == holder.session.lease_epoch
+        and peer != holder.peer
+        and not holder.silent
+    ):
+        return Nak(
+            Status.BUSY,
+            f"in use by {holder.session.client_name!r} with the same lease epoch, "
+            f"{hello.lease_epoch}",
+        )
+    return None
+
+
+def _version(version: int) -> str:
+    return f"{version >> 4}.{version & 15}"

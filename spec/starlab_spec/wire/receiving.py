@@ -1,0 +1,160 @@
+"""The receiving half of a direction: which frames have come, when to say so, whole messages.
+
+Never sends: it says when an acknowledgement is due and what it contains.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from starlab_spec.wire.errors import PayloadError
+from starlab_spec.wire.frames import (
+    MAX_FRAGMENTS,
+    Acknowledgement,
+    Frame,
+    FrameFlag,
+)
+
+ACK_EVERY: Final = 8
+"""Frames received for each acknowledgement at least."""
+ACK_DELAY_S: Final = 0.005
+"""Longest time that a frame stays unacknowledged; below the least timeout of the sender [O]."""
+
+_MASK: Final = 0xFFFFFFFF
+_BITMAP: Final = (1 << 128) - 1
+_AT_ONCE: Final = int(FrameFlag.ACK_NOW | FrameFlag.LAST)
+
+
+class Arrival(Enum):
+    """What a sequence number says about a frame."""
+
+    NEW = 1
+    DUPLICATE = 2
+    BEYOND = 3
+    """Too far ahead to be remembered."""
+
+
+class ReceiveWindow:
+    """Selective repeat, as a receiver."""
+
+    def __init__(self, window: int, first_sequence: int = 0) -> None:
+        self.expected = first_sequence
+        """Next sequence number expected: all before it have come."""
+        self.duplicates = 0
+        self._window = window
+        self._every = min(ACK_EVERY, max(1, window // 2))
+        self._bitmap = 0
+        self._pending = 0
+        self._since = 0.0
+        self._newest_at = 0.0
+        self._at_once = False
+
+    def accept(self, sequence: int, flags: int, now: float) -> Arrival:
+        """Take note of a frame with that sequence number."""
+        ahead = (sequence - self.expected) & _MASK
+        if ahead == 0:
+            self.expected = (sequence + 1) & _MASK
+            if self._bitmap:
+                self._close_gap()
+        elif ahead <= 128:
+            bit = 1 << (128 - ahead)
+            if self._bitmap & bit:
+                return self._duplicate(now)
+            opens_gap = not self._bitmap & bit << 1
+            fills_gap = self._bitmap & (bit - 1)
+            if opens_gap or fills_gap:
+                self._at_once = True
+            self._bitmap |= bit
+        elif ahead >= 1 << 31:
+            return self._duplicate(now)
+        else:
+            return Arrival.BEYOND
+        if not self._pending:
+            self._since = now
+        self._newest_at = now
+        self._pending += 1
+        if flags & _AT_ONCE or self._pending >= self._every:
+            self._at_once = True
+        return Arrival.NEW
+
+    def _close_gap(self) -> None:
+        bitmap, received = self._bitmap, True
+        while received:
+            received = bool(bitmap >> 127)
+            bitmap = (bitmap << 1) & _BITMAP
+            self.expected = (self.expected + received) & _MASK
+        self._bitmap = bitmap
+        self._at_once = True
+
+    def _duplicate(self, now: float) -> Arrival:
+        self.duplicates += 1
+        self._newest_at = now
+        self._at_once = True
+        return Arrival.DUPLICATE
+
+    def deadline(self) -> float | None:
+        """When an acknowledgement is due; a time gone by if at once, None if none is owed."""
+        if self._at_once:
+            return self._since
+        return self._since + ACK_DELAY_S if self._pending else None
+
+    def due(self, now: float) -> bool:
+        """Whether an acknowledgement is to be sent now."""
+        return self._at_once or (self._pending > 0 and now >= self._since + ACK_DELAY_S)
+
+    def acknowledged_in_passing(self) -> None:
+        """A frame with `expected` in its header goes out: that says all, unless there are gaps."""
+        if not self._bitmap:
+            self._pending = 0
+            self._at_once = False
+
+    def acknowledgement(self, now: float) -> Acknowledgement:
+        """The acknowledgement to send; none is owed after it."""
+        self._pending = 0
+        self._at_once = False
+        delay_us = min(max(int((now - self._newest_at) * 1e6), 0), 0xFFFF)
+        return Acknowledgement(self.expected, self._bitmap, self._window, delay_us)
+
+
+@dataclass(slots=True)
+class _Partial:
+    parts: list[bytes | None]
+    missing: int
+
+
+class Assembler:
+    """Puts fragments of messages together, in whatever order they come."""
+
+    def __init__(self) -> None:
+        self._partial: dict[int, _Partial] = {}
+
+    def add(self, frame: Frame) -> bytes | None:
+        """Take in a fragment; returns the whole message once it is complete.
+
+        Raises:
+            PayloadError: The fragment contradicts itself or the others of its message.
+        """
+        fragments = frame.fragments
+        if fragments == 1 and frame.fragment == 0:
+            return frame.payload
+        if frame.fragment >= fragments:
+            raise PayloadError(f"fragment {frame.fragment} of {fragments}")
+        partial = self._partial.get(frame.message)
+        if partial is None:
+            if fragments > MAX_FRAGMENTS:
+                raise PayloadError(f"{fragments} fragments are above the {MAX_FRAGMENTS} limit")
+            partial = self._partial[frame.message] = _Partial([None] * fragments, fragments)
+        parts = partial.parts
+        if len(parts) != fragments:
+            raise PayloadError(f"a fragment of {fragments} in a message of {len(parts)} fragments")
+        if parts[frame.fragment] is None:
+            parts[frame.fragment] = frame.payload
+            partial.missing -= 1
+        if partial.missing:
+            return None
+        del self._partial[frame.message]
+        return b"".join(part for part in parts if part is not None)
+
+    def forget(self, message_id: int) -> None:
+        """Drop the fragments of a message."""
+        self._partial.pop(message_id, None)

@@ -1,0 +1,438 @@
+"""The host's side of a session as a state machine: handshake, commands out, replies in.
+
+Opens no socket, reads no clock, starts no thread: datagrams and the time in; datagrams, events and
+the next deadline out. It never repeats a command that may have been executed under a new id.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Final
+
+from starlab_spec.wire.codec import (
+    decode_ack,
+    decode_event,
+    decode_frame,
+    decode_hello_ack,
+    decode_nak,
+    decode_status,
+    encode_ack,
+    encode_frame,
+    encode_hello,
+)
+from starlab_spec.wire.commands import CommandLedger
+from starlab_spec.wire.congestion import MAX_TRIES, RTO_INITIAL_S
+from starlab_spec.wire.errors import WireError
+from starlab_spec.wire.frames import (
+    KEEPALIVE_S,
+    BoardStatus,
+    Frame,
+    FrameFlag,
+    FrameType,
+    Hello,
+    HelloAck,
+)
+from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
+from starlab_spec.wire.requester_events import (
+    Command,
+    Ended,
+    EndReason,
+    LinkCounters,
+    Opened,
+    Replied,
+    Reported,
+    RequesterEvent,
+    RequesterState,
+    StatusCame,
+)
+from starlab_spec.wire.sending import SendWindow
+from starlab_spec.wire.transactions import Status
+
+STATUS_TRIES: Final = 5
+"""STATUS_REQUESTs without any answer before the link counts as lost."""
+BYE_TRIES: Final = 3
+_BUSY: Final = int(FrameFlag.BUSY)
+_REPLAYED: Final = int(FrameFlag.REPLAYED)
+
+
+_Handler = Callable[["Requester", Frame, float], None]
+
+
+class Requester:
+    """One session of a host with a board.
+
+    Call `open` first. After every call, send what `datagrams` returns and look at `events`; at
+    the time that `deadline` names, call `expire`.
+
+    Args:
+        hello: What to ask of the board.
+        rng: For the session's nonce and for jitter.
+    """
+
+    def __init__(self, hello: Hello, *, rng: random.Random) -> None:
+        self.state = RequesterState.OPENING
+        self.answer: HelloAck | None = None
+        """What the board granted; None until then."""
+        self.last_status: BoardStatus | None = None
+        self._frames_received = 0
+        self._frames_dropped = 0
+        self._hello = hello
+        self._rng = rng
+        self._nonce = rng.randrange(1, 1 << 32)
+        # a resumed session continues under numbers that no frame still under way can have
+        self._first_sequence = rng.getrandbits(32) if hello.resume_session else 0
+        self._events: list[RequesterEvent] = []
+        self._control: list[bytes] = []
+        self._replies_replayed = 0
+        self._tries = 0
+        self._retry_at: float | None = None
+        self._sent_at = 0.0
+        self._status_interval_s = KEEPALIVE_S
+        self._unanswered = 0
+        self._revivals = 0
+        self._establish(HelloAck(0, 0, window=1), their_sequence=0)
+
+    def _establish(self, answer: HelloAck, their_sequence: int) -> None:
+        """Begin with frames and commands on the terms of an answer."""
+        self._assembler = Assembler()
+        self._receive = ReceiveWindow(answer.window, their_sequence)
+        self._send = SendWindow(
+            session=answer.session_id,
+            boot=answer.boot_id,
+            window=answer.window,
+            payload_bytes=answer.payload_bytes,
+            rng=self._rng,
+            first_sequence=self._first_sequence,
+        )
+        self._ledger = CommandLedger(self._send, answer)
+
+    # ---- what the owner does
+
+    def open(self, now: float) -> None:
+        """Say HELLO."""
+        self._say_hello(now)
+
+    def submit(self, payload: bytes, now: float, *, flags: int = 0, urgent: bool = False) -> int:
+        """Send a command.
+
+        Args:
+            payload: As `starlab_spec.wire.transactions.encode_transactions` makes it.
+            now: The time, in seconds.
+            flags: READ_ONLY, DRY_RUN.
+            urgent: It goes before everything that waits to be sent, and does not wait for room.
+
+        Returns:
+            The message id: `Replied` carries it.
+
+        Raises:
+            PayloadError: The command is too long for one message.
+        """
+        self._granted()
+        return self._ledger.submit(payload, now, flags=flags, urgent=urgent)
+
+    def request_status(self, now: float) -> None:
+        """Ask for a STATUS, and again until one comes."""
+        self._unanswered += 1
+        self._status_interval_s = self._send.round_trip.timeout_s(self._unanswered + 1)
+        self._say(FrameType.STATUS_REQUEST, now)
+
+    def close(self, now: float) -> None:
+        """Say BYE."""
+        if self.state is RequesterState.OPEN:
+            self.state = RequesterState.CLOSING
+            self._tries = 0
+            self._say_bye(now)
+
+    def reset(self, now: float) -> None:
+        """End the session at once, on both sides: what runs is stopped, drivers go off."""
+        if self.state is RequesterState.OPEN:
+            self._say(FrameType.RESET, now)
+            self._end(EndReason.CLOSED, "reset by this host")
+
+    def datagrams(self, now: float) -> list[bytes]:
+        """What to send now."""
+        out, self._control = self._control, []
+        if self.state is RequesterState.OPEN:
+            receive = self._receive
+            frames = self._send.take(now, receive.expected)
+            if frames:
+                receive.acknowledged_in_passing()
+                out += frames
+            if receive.due(now):
+                out.append(self._frame(FrameType.ACK, encode_ack(receive.acknowledgement(now))))
+        if out:
+            self._sent_at = now
+        return out
+
+    def events(self) -> list[RequesterEvent]:
+        """What has happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def outstanding(self) -> Mapping[int, Command]:
+        """Commands without a reply, by message id."""
+        return self._ledger.outstanding
+
+    def in_doubt(self) -> list[Command]:
+        """The commands without a reply that the board may have executed, with an effect."""
+        return self._ledger.in_doubt()
+
+    def counters(self) -> LinkCounters:
+        """What the session's frames have gone through so far."""
+        return LinkCounters(
+            self._send.round_trip.smoothed_s,
+            self._send.frames_sent,
+            self._send.frames_resent,
+            self._frames_received,
+            self._frames_dropped,
+            self._receive.duplicates,
+            self._replies_replayed,
+        )
+
+    # ---- time
+
+    def deadline(self) -> float | None:
+        """When `expire` wants to be called; None if never."""
+        if self.state is not RequesterState.OPEN:
+            return self._retry_at
+        times = (
+            self._sent_at + self._status_interval_s,
+            self._send.deadline(),
+            self._receive.deadline(),
+            self._ledger.retry_at,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def expire(self, now: float) -> None:
+        """Do what is due."""
+        self._EXPIRY[self.state](self, now)
+
+    def _expire_opening(self, now: float) -> None:
+        if self._retry_at is not None and now >= self._retry_at:
+            if self._tries >= MAX_TRIES:
+                self._end(EndReason.UNANSWERED, f"no answer to {self._tries} HELLO")
+            else:
+                self._say_hello(now)
+
+    def _expire_closing(self, now: float) -> None:
+        if self._retry_at is not None and now >= self._retry_at:
+            if self._tries >= BYE_TRIES:
+                self._end(EndReason.CLOSED, "BYE was not confirmed")
+            else:
+                self._say_bye(now)
+
+    def _expire_open(self, now: float) -> None:
+        self._send.expire(now)
+        if self._ledger.retry_at is not None and now >= self._ledger.retry_at:
+            self._ledger.send_again(now)
+        if self._send.exhausted and not self._unanswered:
+            self._status_interval_s = 0.0
+        if now >= self._sent_at + self._status_interval_s:
+            if self._unanswered >= STATUS_TRIES:
+                self._end(EndReason.UNANSWERED, self._what_was_tried())
+            else:
+                self.request_status(now)
+
+    def _expire_closed(self, now: float) -> None:
+        """Nothing is due any more."""
+
+    def _what_was_tried(self) -> str:
+        tries = f"{self._unanswered} STATUS_REQUEST unanswered"
+        if self._send.timeouts:
+            tries = f"{self._send.timeouts} timeouts of the oldest frame, {tries}"
+        return tries
+
+    # ---- frames in
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take in a datagram. Nothing that arrives makes this raise."""
+        try:
+            frame = decode_frame(datagram)
+            handler = self._HANDLERS.get((self.state, frame.type))
+            if handler is not None:
+                self._frames_received += 1
+                handler(self, frame, now)
+            else:
+                self._frames_dropped += 1
+        except WireError:
+            self._frames_dropped += 1
+
+    def _on_hello_ack(self, frame: Frame, now: float) -> None:
+        answer = decode_hello_ack(frame.payload)
+        if frame.message != self._nonce or not answer.session_id:
+            self._frames_dropped += 1
+            return
+        self.answer = answer
+        self.state = RequesterState.OPEN
+        self._retry_at = None
+        self._establish(answer, frame.sequence)
+        if self._tries == 1:
+            self._send.round_trip.measured(now - self._sent_at)
+        self._events.append(Opened(answer))
+
+    def _on_refusal(self, frame: Frame, now: float) -> None:
+        if frame.message == self._nonce:
+            nak = decode_nak(frame.payload)
+            self._end(EndReason.REFUSED, nak.detail, nak.status)
+
+    def _on_reply(self, frame: Frame, now: float) -> None:
+        if not self._of_this_session(frame) or not self._arrived(frame, now):
+            return
+        command = self._ledger.outstanding.get(frame.message)
+        if command is None:
+            return
+        payload = self._assembler.add(frame)
+        if payload is None:
+            return
+        if frame.flags & _BUSY:
+            self._ledger.put_off(command, now)
+        elif len(payload) > 1 and payload[1] == Status.IN_PROGRESS:
+            command.delivered = True
+        else:
+            self._ledger.replied(frame.message)
+            if frame.flags & _REPLAYED:
+                self._replies_replayed += 1
+            self._events.append(Replied(frame.message, payload, now - command.submitted_at))
+
+    def _on_event(self, frame: Frame, now: float) -> None:
+        if self._of_this_session(frame) and self._arrived(frame, now):
+            self._events.append(Reported(frame.message, decode_event(frame.payload)))
+
+    def _on_ack(self, frame: Frame, now: float) -> None:
+        if self._of_this_session(frame):
+            self._heard(now)
+            self._delivered(self._send.acknowledge(decode_ack(frame.payload), now))
+
+    def _on_status(self, frame: Frame, now: float) -> None:
+        if not self._of_this_session(frame):
+            return
+        status = decode_status(frame.payload)
+        self.last_status = status
+        if self._send.exhausted:
+            self._revivals += 1
+            if self._revivals > 1:
+                self._end(
+                    EndReason.UNANSWERED,
+                    f"the board answers STATUS_REQUEST, but in {self._send.timeouts} timeouts "
+                    "no frame of the command got through",
+                )
+                return
+        self._heard(now)
+        self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
+        self._events.append(StatusCame(status))
+        self._ledger.ask_again(status, now)
+
+    def _on_nak(self, frame: Frame, now: float) -> None:
+        if self._of_this_session(frame):
+            nak = decode_nak(frame.payload)
+            self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
+
+    def _on_end(self, frame: Frame, now: float) -> None:
+        if self._of_this_session(frame):
+            self._end(EndReason.ENDED_BY_BOARD, f"by {FrameType(frame.type).name}")
+
+    def _on_farewell(self, frame: Frame, now: float) -> None:
+        if self._of_this_session(frame):
+            self._end(EndReason.CLOSED, "")
+
+    def _of_this_session(self, frame: Frame) -> bool:
+        answer = self._granted()
+        if frame.session != answer.session_id:
+            self._frames_dropped += 1
+            return False
+        if frame.boot != answer.boot_id:
+            self._end(
+                EndReason.BOARD_RESTARTED,
+                f"boot id 0x{answer.boot_id:08X} is now 0x{frame.boot:08X}",
+            )
+            return False
+        return True
+
+    def _arrived(self, frame: Frame, now: float) -> bool:
+        """Account for a sequenced frame; whether it is new."""
+        self._heard(now)
+        self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
+        return self._receive.accept(frame.sequence, frame.flags, now) is Arrival.NEW
+
+    def _heard(self, now: float) -> None:
+        self._unanswered = 0
+        self._status_interval_s = KEEPALIVE_S
+        if self._send.exhausted:
+            self._send.revive(now)
+
+    def _delivered(self, message_ids: list[int]) -> None:
+        if message_ids:
+            self._revivals = 0
+            self._ledger.delivered(message_ids)
+
+    # ---- frames without a number
+
+    def _say_hello(self, now: float) -> None:
+        self._tries += 1
+        self._retry_at = now + self._send.round_trip.timeout_s(self._tries - 1)
+        self._sent_at = now
+        self._control.append(
+            encode_frame(
+                Frame(
+                    FrameType.HELLO,
+                    sequence=self._first_sequence,
+                    message=self._nonce,
+                    payload=encode_hello(self._hello),
+                )
+            )
+        )
+
+    def _say_bye(self, now: float) -> None:
+        self._tries += 1
+        self._retry_at = now + RTO_INITIAL_S
+        self._say(FrameType.BYE, now)
+
+    def _say(self, kind: FrameType, now: float) -> None:
+        self._sent_at = now
+        self._control.append(self._frame(kind, b""))
+
+    def _frame(self, kind: FrameType, payload: bytes) -> bytes:
+        answer = self._granted()
+        return encode_frame(
+            Frame(
+                kind,
+                session=answer.session_id,
+                boot=answer.boot_id,
+                sequence=self._send.next_sequence,
+                acknowledged=self._receive.expected,
+                payload=payload,
+            )
+        )
+
+    def _granted(self) -> HelloAck:
+        if self.answer is None:
+            raise RuntimeError("the session is not open yet")
+        return self.answer
+
+    def _end(self, reason: EndReason, detail: str, status: int = Status.OK) -> None:
+        self.state = RequesterState.CLOSED
+        self._retry_at = None
+        self._events.append(Ended(reason, status, detail))
+
+    _HANDLERS: ClassVar[Mapping[tuple[RequesterState, int], _Handler]] = {
+        (RequesterState.OPENING, FrameType.HELLO_ACK): _on_hello_ack,
+        (RequesterState.OPENING, FrameType.NAK): _on_refusal,
+        (RequesterState.OPEN, FrameType.REPLY): _on_reply,
+        (RequesterState.OPEN, FrameType.EVENT): _on_event,
+        (RequesterState.OPEN, FrameType.ACK): _on_ack,
+        (RequesterState.OPEN, FrameType.STATUS): _on_status,
+        (RequesterState.OPEN, FrameType.NAK): _on_nak,
+        (RequesterState.OPEN, FrameType.RESET): _on_end,
+        (RequesterState.OPEN, FrameType.BYE): _on_end,
+        (RequesterState.CLOSING, FrameType.BYE): _on_farewell,
+        (RequesterState.CLOSING, FrameType.RESET): _on_farewell,
+        (RequesterState.CLOSING, FrameType.NAK): _on_farewell,
+    }
+    """What a frame means in each state; a frame that is not here is dropped."""
+
+    _EXPIRY: ClassVar[Mapping[RequesterState, Callable[["Requester", float], None]]] = {
+        RequesterState.OPENING: _expire_opening,
+        RequesterState.OPEN: _expire_open,
+        RequesterState.CLOSING: _expire_closing,
+        RequesterState.CLOSED: _expire_closed,
+    }

@@ -1,0 +1,106 @@
+"""What a host learns from its side of a session: commands outstanding, events, how it ended."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from starlab_spec.wire.frames import BoardStatus, Event, HelloAck
+
+
+class RequesterState(Enum):
+    """Where a session stands, seen from the host."""
+
+    OPENING = "HELLO sent"
+    OPEN = "open"
+    CLOSING = "BYE sent"
+    CLOSED = "over"
+
+
+class EndReason(Enum):
+    """Why a session is over."""
+
+    CLOSED = "closed by this host"
+    UNANSWERED = "the board does not answer"
+    REFUSED = "the board refused the session"
+    ENDED_BY_BOARD = "the board ended the session"
+    BOARD_RESTARTED = "the board restarted"
+
+
+@dataclass(slots=True)
+class Command:
+    """A command whose reply has not come. `delivered` and on are changed by the requester."""
+
+    message_id: int
+    payload: bytes
+    flags: int
+    submitted_at: float
+    delivered: bool = False
+    """Whether the board has acknowledged all of it."""
+    askings: int = 0
+    """How often its reply was asked for again."""
+    asked_at: float = 0.0
+    """When it was last asked for, or when it is to be sent again after BUSY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The handshake succeeded."""
+
+    answer: HelloAck
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A reply came, once for each command."""
+
+    message_id: int
+    payload: bytes
+    """As `starlab_spec.wire.transactions.decode_results` takes it."""
+    round_trip_s: float
+    """From the submission, execution included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An EVENT came: of a command, or (message id 0) of the board itself."""
+
+    message_id: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCame:
+    """A STATUS came."""
+
+    status: BoardStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over; nothing more will happen in it."""
+
+    reason: EndReason
+    status: int
+    """The board's word, where it gave one; else `Status.OK`."""
+    detail: str
+    """What is known, for people."""
+
+
+RequesterEvent = Opened | Replied | Reported | StatusCame | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCounters:
+    """What a session's frames have gone through so far."""
+
+    round_trip_s: float | None
+    """Smoothed, of frames; None until measured."""
+    frames_sent: int
+    """With a sequence number, each counted once."""
+    frames_resent: int
+    frames_received: int
+    frames_dropped: int
+    """Damaged, or not of this session."""
+    duplicates: int
+    """Received again after they had come."""
+    replies_replayed: int
+    """Answered out of the board's reply cache."""

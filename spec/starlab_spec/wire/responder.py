@@ -1,0 +1,371 @@
+"""The board's side of the protocol as a state machine: discovery, handshake, one session, safety.
+
+Opens no socket, reads no clock, executes nothing: datagrams and the time in; datagrams, work for
+the board and the next deadline out. Nothing that arrives makes it raise.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Generic
+
+from starlab_spec.wire.board_session import BoardSession, Grant
+from starlab_spec.wire.codec import (
+    decode_ack,
+    decode_frame,
+    decode_hello,
+    encode_frame,
+    encode_hello_ack,
+    encode_json,
+    encode_nak,
+    encode_status,
+    header_of,
+)
+from starlab_spec.wire.errors import UnknownVersion, WireError
+from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution, Work
+from starlab_spec.wire.frames import (
+    SILENCE_S,
+    VERSION,
+    BoardState,
+    BoardStatus,
+    Event,
+    EventKind,
+    Frame,
+    FrameType,
+    Hello,
+    HelloAck,
+    Nak,
+)
+from starlab_spec.wire.handshake import Holder, Peer, negotiate, refusal
+from starlab_spec.wire.transactions import Result, Status
+
+NAKS_PER_S: Final = 10.0
+"""Rate of NAKs to frames of unknown sessions and versions, and their number in one burst."""
+_ENDED_REMEMBERED: Final = 16
+
+
+class Responder(Generic[Peer]):
+    """The protocol of one board.
+
+    After every call, do the work that `take_work` hands out, one piece at a time, and send what
+    `datagrams` returns; at the time that `deadline` names, call `expire`.
+
+    Args:
+        board: What to tell about the board.
+        rng: For session ids and jitter.
+        silence_s: Silence of the session after which the board goes to SAFE.
+    """
+
+    def __init__(
+        self, board: BoardFacts, *, rng: random.Random, silence_s: float = SILENCE_S
+    ) -> None:
+        self.frames_dropped = 0
+        self.newest_epoch = 0
+        """Newest lease epoch of any session; older ones are refused."""
+        self._board = board
+        self._rng = rng
+        self._silence_s = silence_s
+        self._holder: Holder[Peer] | None = None
+        self._running: Execution | None = None
+        self._safe_due: str | None = None
+        self._ended: dict[int, Nak] = {}
+        self._out: list[tuple[Peer, bytes]] = []
+        self._naks = NAKS_PER_S
+        self._naks_at = 0.0
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a session is open."""
+        return self._holder is not None
+
+    # ---- frames in
+
+    def receive(self, datagram: bytes, peer: Peer, now: float) -> None:
+        """Take in a datagram."""
+        try:
+            frame = decode_frame(datagram)
+            holder = self._holder
+            if holder is not None and frame.session == holder.session.session_id:
+                if frame.boot in (holder.session.boot_id, 0):
+                    self._receive_in_session(holder, frame, peer, now)
+                    return
+            handler = self._OUTSIDE.get(frame.type)
+            if handler is not None:
+                handler(self, frame, peer, now)
+            else:
+                self._reject_session(frame, peer, now)
+        except UnknownVersion as error:
+            self._nak(header_of(datagram), peer, Nak(Status.UNSUPPORTED, str(error)), now)
+        except WireError:
+            self.frames_dropped += 1
+
+    def _receive_in_session(
+        self, holder: Holder[Peer], frame: Frame, peer: Peer, now: float
+    ) -> None:
+        handler = self._IN_SESSION.get(frame.type)
+        if handler is None:
+            self.frames_dropped += 1
+            return
+        holder.peer = peer
+        holder.heard_at = now
+        holder.silent = False
+        holder.session.heard(frame.acknowledged, now)
+        handler(self, holder, frame, now)
+
+    def _on_command(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        session = holder.session
+        session.on_command(frame, now)
+        if session.id_reused:
+            self._end(Nak(Status.ID_REUSED, "the session ended: a message id was reused"), now)
+
+    def _on_ack(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        holder.session.on_ack(decode_ack(frame.payload), now)
+
+    def _on_status_request(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        session = holder.session
+        status = BoardStatus(
+            session.next_message,
+            session.executing_message,
+            self._board.lifetime_pulses,
+            self._board.faults,
+            self._state(),
+        )
+        answer = session.control(FrameType.STATUS, encode_status(status), frame.message)
+        self._out.append((holder.peer, answer))
+
+    def _on_bye(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        never_safe = holder.session.never_safe
+        self._end(Nak(Status.BAD_REQUEST, "the session was closed"), now, FrameType.BYE)
+        if never_safe:
+            self._safe_due = None
+
+    def _on_reset(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        self._end(Nak(Status.BAD_REQUEST, "the session was reset"), now)
+
+    def _on_discover(self, frame: Frame, peer: Peer, now: float) -> None:
+        identity = {**self._board.identity(), "in_use": self.in_use}
+        self._out.append(
+            (
+                peer,
+                encode_frame(
+                    Frame(
+                        FrameType.ANNOUNCE,
+                        boot=self._board.boot_id,
+                        message=frame.message,
+                        payload=encode_json(identity),
+                    )
+                ),
+            )
+        )
+
+    def _state(self) -> BoardState:
+        if self._running is not None:
+            return BoardState.EXECUTING
+        if self._board.faults:
+            return BoardState.FAULT
+        return BoardState.SAFE if self._board.is_safe else BoardState.IDLE
+
+    # ---- handshake
+
+    def _on_hello(self, frame: Frame, peer: Peer, now: float) -> None:
+        hello = decode_hello(frame.payload)
+        holder = self._holder
+        if holder is not None and holder.was_opened_by(frame, peer):
+            self._grant(holder, frame)
+            return
+        grant = negotiate(hello)
+        no = grant if isinstance(grant, Nak) else refusal(hello, peer, holder, self.newest_epoch)
+        if no is not None:
+            self._refuse(frame, peer, no)
+        elif isinstance(grant, Grant):
+            self._open(frame, hello, grant, peer, now)
+
+    def _open(self, frame: Frame, hello: Hello, grant: Grant, peer: Peer, now: float) -> None:
+        self.newest_epoch = max(self.newest_epoch, hello.lease_epoch)
+        holder = self._holder
+        if holder is not None and hello.resume_session:
+            session = holder.session
+            session.resume(grant, hello.lease_epoch, hello.client_name, frame.sequence)
+        else:
+            if holder is not None:
+                self._end(
+                    Nak(
+                        Status.FENCED,
+                        f"the session was closed for {hello.client_name!r} with lease epoch "
+                        f"{hello.lease_epoch}",
+                    ),
+                    now,
+                )
+            session = BoardSession(
+                self._new_session_id(),
+                self._board.boot_id,
+                grant,
+                lease_epoch=hello.lease_epoch,
+                client_name=hello.client_name,
+                first_sequence=frame.sequence,
+                rng=self._rng,
+            )
+        self._holder = Holder(session, peer, frame.message, frame.payload, now)
+        self._grant(self._holder, frame)
+
+    def _new_session_id(self) -> int:
+        while True:
+            session_id = self._rng.randrange(1, 1 << 32)
+            if session_id not in self._ended:
+                return session_id
+
+    def _grant(self, holder: Holder[Peer], frame: Frame) -> None:
+        session = holder.session
+        answer = HelloAck(
+            session.session_id,
+            session.boot_id,
+            VERSION,
+            session.grant.window,
+            session.grant.payload_bytes,
+            session.grant.features,
+            session.next_message,
+            self._board.lifetime_pulses,
+            self._board.identity(),
+        )
+        payload = encode_hello_ack(answer)
+        self._out.append(
+            (holder.peer, session.control(FrameType.HELLO_ACK, payload, frame.message))
+        )
+
+    # ---- refusals and ends
+
+    def _reject_session(self, frame: Frame, peer: Peer, now: float) -> None:
+        ended = self._ended.get(frame.session)
+        unknown = Nak(Status.BAD_REQUEST, f"session 0x{frame.session:08X} is not known here")
+        self._nak(frame, peer, ended or unknown, now)
+
+    def _nak(self, frame: Frame, peer: Peer, nak: Nak, now: float) -> None:
+        """Refuse a well-formed frame, rate-limited; never in answer to another NAK."""
+        self.frames_dropped += 1
+        self._naks = min(NAKS_PER_S, self._naks + (now - self._naks_at) * NAKS_PER_S)
+        self._naks_at = now
+        if self._naks >= 1 and frame.type != FrameType.NAK:
+            self._naks -= 1
+            self._refuse(frame, peer, nak)
+
+    def _refuse(self, frame: Frame, peer: Peer, nak: Nak) -> None:
+        answer = Frame(
+            FrameType.NAK,
+            session=frame.session,
+            boot=self._board.boot_id,
+            message=frame.message,
+            payload=encode_nak(nak),
+        )
+        self._out.append((peer, encode_frame(answer)))
+
+    def _end(self, why: Nak, now: float, farewell: FrameType = FrameType.RESET) -> None:
+        """End the session: stop what it runs, then SAFE; later frames of it learn why."""
+        holder = self._holder
+        if holder is None:
+            return
+        session = holder.session
+        self._out += [(holder.peer, datagram) for datagram in session.datagrams(now)]
+        self._out.append((holder.peer, session.control(farewell)))
+        self._holder = None
+        self._ended[session.session_id] = why
+        if len(self._ended) > _ENDED_REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        if self._running is not None:
+            self._running.aborted = True
+        self._safe_due = why.detail
+
+    # ---- work
+
+    def shut_down(self, now: float) -> None:
+        """The board is about to be switched off: the host learns it, and what runs is stopped."""
+        self._end(Nak(Status.OUTCOME_UNKNOWN, "the board was switched off"), now)
+
+    def take_work(self) -> Work | None:
+        """What the board is to do now; None if there is nothing, or it still executes.
+
+        `EnterSafe` does not wait for the end of what the board executes.
+        """
+        if self._safe_due is not None:
+            work = EnterSafe(self._safe_due)
+            self._safe_due = None
+            return work
+        if self._running is not None or self._holder is None:
+            return None
+        self._running = self._holder.session.take_work()
+        return self._running
+
+    def complete(self, execution: Execution, results: list[Result], now: float) -> None:
+        """The board has executed a command.
+
+        If the boot id of the board is another one now, the session ends.
+        """
+        self._running = None
+        holder = self._holder
+        if holder is None or holder.session.session_id != execution.session_id:
+            return
+        holder.session.complete(execution, results)
+        if self._board.boot_id != holder.session.boot_id:
+            self._end(Nak(Status.OUTCOME_UNKNOWN, "the board restarted"), now)
+            self._safe_due = None
+
+    def report_progress(self, execution: Execution, done: int, total: int, text: str) -> None:
+        """Tell the host how far a command in execution is."""
+        holder = self._holder
+        if holder is not None and holder.session.session_id == execution.session_id:
+            event = Event(EventKind.PROGRESS, done, total, text)
+            holder.session.report(execution.message_id, event)
+
+    # ---- frames out, time
+
+    def datagrams(self, now: float) -> list[tuple[Peer, bytes]]:
+        """What to send now, and where to."""
+        out, self._out = self._out, []
+        holder = self._holder
+        if holder is not None:
+            peer = holder.peer
+            out += [(peer, datagram) for datagram in holder.session.datagrams(now)]
+        return out
+
+    def deadline(self) -> float | None:
+        """When `expire` wants to be called; None if never."""
+        holder = self._holder
+        if holder is None:
+            return None
+        deadline = holder.session.deadline()
+        if not holder.silent:
+            silent_at = holder.heard_at + self._silence_s
+            deadline = silent_at if deadline is None else min(deadline, silent_at)
+        return deadline
+
+    def expire(self, now: float) -> None:
+        """Do what is due."""
+        holder = self._holder
+        if holder is None:
+            return
+        holder.session.expire(now)
+        if not holder.silent and now >= holder.heard_at + self._silence_s:
+            holder.silent = True
+            if not holder.session.never_safe:
+                self._fall_silent(holder.session)
+
+    def _fall_silent(self, session: BoardSession) -> None:
+        self._safe_due = f"nothing heard of the host for {self._silence_s:g} s"
+        session.report(0, Event(EventKind.ENTERED_SAFE, text=self._safe_due))
+        if self._running is not None:
+            self._running.aborted = True
+
+    _IN_SESSION: ClassVar[
+        Mapping[int, Callable[["Responder[Any]", Holder[Any], Frame, float], None]]
+    ] = {
+        FrameType.COMMAND: _on_command,
+        FrameType.ACK: _on_ack,
+        FrameType.STATUS_REQUEST: _on_status_request,
+        FrameType.BYE: _on_bye,
+        FrameType.RESET: _on_reset,
+    }
+    """What a board does with a frame of its session; others are dropped."""
+
+    _OUTSIDE: ClassVar[Mapping[int, Callable[["Responder[Any]", Frame, Any, float], None]]] = {
+        FrameType.DISCOVER: _on_discover,
+        FrameType.HELLO: _on_hello,
+    }
+    """What a board does with a frame of no session; others are refused by NAK."""

@@ -1,0 +1,303 @@
+"""The sending half of a direction: fragments, a window of frames in flight, loss and timeouts.
+
+Never sends: it hands out datagrams and says when it next wants to be asked.
+"""
+
+import random
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from starlab_spec.wire.codec import encode_fragments, with_flags
+from starlab_spec.wire.congestion import MAX_TRIES, RoundTrip
+from starlab_spec.wire.frames import Acknowledgement, Frame, FrameFlag, FrameType
+
+_MASK: Final = 0xFFFFFFFF
+_BITMAP: Final = (1 << 128) - 1
+_ACK_NOW: Final = int(FrameFlag.ACK_NOW)
+_SMALL_WINDOW: Final = 8
+"""A peer that acknowledges every eighth frame would let such a window run dry."""
+_MAX_OVERRUN: Final = 1024
+"""Frames in flight at most, prompt ones included: what a peer that never acknowledges can hold."""
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message on its way out."""
+
+    head: Frame
+    """Type, flags, message id and number of fragments for all of its frames."""
+    content: memoryview
+    prompt: bool
+    tracked: bool
+    sent: int = 0
+    """Fragments handed out so far."""
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A frame handed out and not yet acknowledged."""
+
+    datagram: bytes
+    message: int
+    sent_at: float
+    order: int
+    """Position among all transmissions of this direction."""
+    tries: int = 1
+
+
+class SendWindow:
+    """Selective repeat, as a sender.
+
+    Frames in flight are kept in the order of their last transmission. A frame is lost once one
+    transmitted after it has been acknowledged (RACK); if nothing is acknowledged any more, the
+    newest frame is sent again as a probe, and then the oldest at every timeout.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: int,
+        boot: int,
+        window: int,
+        payload_bytes: int,
+        rng: random.Random,
+        first_sequence: int = 0,
+    ) -> None:
+        self.round_trip = RoundTrip(rng)
+        self.next_sequence = first_sequence
+        self.frames_sent = 0
+        self.frames_resent = 0
+        self.timeouts = 0
+        """Timeouts since something was last acknowledged."""
+        self._head = Frame(0, session=session, boot=boot)
+        self._window = window
+        self._credit = window
+        self._payload_bytes = payload_bytes
+        self._oldest = first_sequence
+        self._bitmap = 0
+        self._queue: deque[_Message] = deque()
+        self._in_flight: dict[int, _InFlight] = {}
+        self._unconfirmed: deque[tuple[int, int]] = deque()
+        self._resent: list[bytes] = []
+        self._order = 0
+        self._newest_acknowledged = -1
+        self._armed_at = 0.0
+        self._timeout_s: float | None = None
+        """None until the tail was probed."""
+
+    @property
+    def in_flight(self) -> int:
+        """Frames handed out and not yet acknowledged."""
+        return len(self._in_flight)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the oldest frame in flight was tried so often that it counts as undeliverable."""
+        return self.timeouts >= MAX_TRIES
+
+    def queue(
+        self,
+        kind: FrameType,
+        message_id: int,
+        content: bytes,
+        *,
+        flags: int = 0,
+        prompt: bool = False,
+        first: bool = False,
+        tracked: bool = False,
+    ) -> None:
+        """Take a message to be sent.
+
+        Args:
+            kind: COMMAND, REPLY or EVENT.
+            message_id: Goes into the header.
+            content: The message, of any length.
+            flags: Flag bits of all its frames.
+            prompt: Its first frame does not wait for the window.
+            first: It goes before all messages that are queued.
+            tracked: `acknowledge` reports when the peer has all of it.
+        """
+        fragments = max(1, -(-len(content) // self._payload_bytes))
+        head = self._head._replace(type=kind, flags=flags, message=message_id, fragments=fragments)
+        message = _Message(head, memoryview(content), prompt, tracked)
+        if first:
+            self._queue.appendleft(message)
+        else:
+            self._queue.append(message)
+
+    def take(self, now: float, acknowledged: int) -> list[bytes]:
+        """The datagrams to send now, each given out once.
+
+        Args:
+            now: The time, in seconds.
+            acknowledged: Next sequence number expected of the peer, for the headers.
+        """
+        datagrams, self._resent = self._resent, []
+        queue = self._queue
+        while queue:
+            message = queue[0]
+            used = (self.next_sequence - self._oldest) & _MASK
+            room = min(self._window, self._credit) - used
+            if room <= 0:
+                if not message.prompt or message.sent or used >= _MAX_OVERRUN:
+                    break
+                room = 1
+            remaining = message.head.fragments - message.sent
+            datagrams += self._transmit(message, min(room, remaining), now, acknowledged)
+            if room >= remaining:
+                queue.popleft()
+                if message.tracked:
+                    last = (self.next_sequence - 1) & _MASK
+                    self._unconfirmed.append((last, message.head.message))
+        return datagrams
+
+    def _transmit(
+        self, message: _Message, count: int, now: float, acknowledged: int
+    ) -> list[bytes]:
+        sequence = self.next_sequence
+        head = message.head._replace(sequence=sequence, acknowledged=acknowledged)
+        datagrams = encode_fragments(
+            message.content,
+            head,
+            first=message.sent,
+            count=count,
+            payload_bytes=self._payload_bytes,
+        )
+        if self._window <= _SMALL_WINDOW:
+            datagrams[-1] = with_flags(datagrams[-1], _ACK_NOW)
+        in_flight, order, number = self._in_flight, self._order, head.message
+        for datagram in datagrams:
+            in_flight[sequence] = _InFlight(datagram, number, now, order)
+            sequence = (sequence + 1) & _MASK
+            order += 1
+        self._order = order
+        self.next_sequence = sequence
+        self.frames_sent += count
+        message.sent += count
+        if self._timeout_s is None:
+            self._armed_at = now
+        return datagrams
+
+    def acknowledge_to(self, cumulative: int, now: float) -> list[int]:
+        """Take in the acknowledgement that any frame of the peer carries.
+
+        Returns:
+            Message ids of the tracked messages that the peer now has in full.
+        """
+        if cumulative == self._oldest:
+            return []
+        return self._settle(cumulative, 0, now, 0.0)
+
+    def acknowledge(self, ack: Acknowledgement, now: float) -> list[int]:
+        """Take in the payload of an ACK frame; returns like `acknowledge_to`."""
+        behind = (self._oldest - ack.cumulative) & _MASK
+        if 0 < behind < 1 << 31:
+            return []  # overtaken by a newer one
+        # even a peer without room gets one frame: its answer tells when there is room again
+        self._credit = max(ack.credit, 1)
+        if ack.cumulative == self._oldest and ack.bitmap == self._bitmap:
+            return []
+        return self._settle(ack.cumulative, ack.bitmap, now, ack.delay_us / 1e6)
+
+    def _settle(self, cumulative: int, bitmap: int, now: float, delay_s: float) -> list[int]:
+        advance = (cumulative - self._oldest) & _MASK
+        if advance > (self.next_sequence - self._oldest) & _MASK:
+            return []  # acknowledges what was never sent
+        take, newest = self._in_flight.pop, None
+        for sequence in range(self._oldest, self._oldest + advance):
+            frame = take(sequence & _MASK, None)
+            if frame is not None and (newest is None or frame.order > newest.order):
+                newest = frame
+        known = (self._bitmap << advance) & _BITMAP if advance < 128 else 0
+        fresh = bitmap & ~known
+        while fresh:
+            top = fresh.bit_length() - 1
+            fresh ^= 1 << top
+            frame = take((cumulative + 128 - top) & _MASK, None)
+            if frame is not None and (newest is None or frame.order > newest.order):
+                newest = frame
+        self._oldest = cumulative & _MASK
+        self._bitmap = known | bitmap
+        if newest is not None:
+            self._progress(newest, now, delay_s)
+        confirmed = []
+        while self._unconfirmed and (cumulative - self._unconfirmed[0][0] - 1) & _MASK < 1 << 31:
+            confirmed.append(self._unconfirmed.popleft()[1])
+        return confirmed
+
+    def _progress(self, newest: _InFlight, now: float, delay_s: float) -> None:
+        elapsed = now - newest.sent_at
+        self.timeouts = 0
+        self._armed_at = now
+        self._timeout_s = None
+        if newest.tries == 1:
+            self.round_trip.measured(elapsed - delay_s)
+        elif elapsed < self.round_trip.least_s:
+            return  # too early to be an answer to the repetition: it says nothing about order
+        if newest.order > self._newest_acknowledged:
+            self._newest_acknowledged = newest.order
+            lost = []
+            for sequence, frame in self._in_flight.items():
+                if frame.order > newest.order:
+                    break
+                lost.append(sequence)
+            for sequence in lost:
+                self._retransmit(sequence, now)
+
+    def _retransmit(self, sequence: int, now: float, flags: int = 0) -> None:
+        frame = self._in_flight.pop(sequence)
+        frame.sent_at = now
+        frame.order = self._order
+        frame.tries += 1
+        self._order += 1
+        self._in_flight[sequence] = frame
+        self.frames_resent += 1
+        self._resent.append(with_flags(frame.datagram, flags) if flags else frame.datagram)
+
+    def holds_back(self, message_id: int) -> bool:
+        """Whether some part of a message was never handed out."""
+        return any(message.head.message == message_id for message in self._queue)
+
+    def resend(self, message_id: int, flags: int, now: float) -> bool:
+        """Send the frames of a message in flight again at once, under their old numbers.
+
+        Returns:
+            Whether some of its frames are in flight or wait to be sent.
+        """
+        mine = [seq for seq, frame in self._in_flight.items() if frame.message == message_id]
+        for sequence in mine:
+            self._retransmit(sequence, now, flags)
+        return bool(mine) or self.holds_back(message_id)
+
+    def deadline(self) -> float | None:
+        """When `expire` wants to be called; None if nothing is in flight or all was tried."""
+        if not self._in_flight or self.exhausted:
+            return None
+        if self._timeout_s is None:
+            return self._armed_at + self.round_trip.probe_s()
+        return self._armed_at + self._timeout_s
+
+    def expire(self, now: float) -> None:
+        """Probe the tail, or send the oldest frame again, if the time has come."""
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return
+        if self._timeout_s is None:
+            sequence = next(reversed(self._in_flight))
+        else:
+            self.timeouts += 1
+            if self.exhausted:
+                return
+            sequence = self._oldest
+        self._retransmit(sequence, now, _ACK_NOW)
+        self._armed_at = now
+        self._timeout_s = self.round_trip.timeout_s(self.timeouts)
+
+    def revive(self, now: float) -> None:
+        """Try again after exhaustion: the peer has been heard of."""
+        if self.exhausted and self._in_flight:
+            self.timeouts = MAX_TRIES - 1
+            self._retransmit(self._oldest, now, _ACK_NOW)
+            self._armed_at = now
+            self._timeout_s = self.round_trip.timeout_s(self.timeouts)

@@ -5,16 +5,21 @@ Serves nobody over a network: that is :mod:`starlab_api`. Knows no emulator: a b
 
 from starlab_host.board import Board
 from starlab_host.chip import METHODS, Chip
+from starlab_host.connection import connect
 from starlab_host.errors import (
     Aborted,
     BadArgument,
+    BoardAway,
     BoardRefused,
+    HandshakeRefused,
     HardwareFault,
     Interlock,
     LinkError,
+    LinkLost,
     NotFormed,
     NotReady,
     OutcomeUnknown,
+    SessionEnded,
     StarlabHostError,
 )
 from starlab_host.results import (
@@ -36,24 +41,29 @@ __all__ = [
     "Aborted",
     "BadArgument",
     "Board",
+    "BoardAway",
     "BoardRefused",
     "Chip",
     "Counters",
     "FormReport",
+    "HandshakeRefused",
     "HardwareFault",
     "Inference",
     "Interlock",
     "LinkError",
+    "LinkLost",
     "NotFormed",
     "NotReady",
     "OperationCounts",
     "OutcomeUnknown",
     "ProgramReport",
     "PulseCounts",
+    "SessionEnded",
     "Settings",
     "StarlabHostError",
     "SupplyState",
     "Training",
     "Vmm",
     "cell_mask",
+    "connect",
 ]

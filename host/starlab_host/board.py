@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_host.errors import BadArgument, NotReady, refusal_of
+from starlab_host.link_statistics import LinkStatistics
 from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
 from starlab_host.safety import check_whole
+from starlab_host.session import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
 from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings
 from starlab_spec.units import TICK_NS
-from starlab_spec.wire import BoardStatus, Event
+from starlab_spec.wire import BoardStatus
 from starlab_spec.wire.transactions import (
     Result,
     Status,
@@ -42,7 +44,7 @@ _EMERGENCY_STOP: Final = register("FAULT_SET").field("emergency_stop").mask
 
 
 class CommandSession(Protocol):
-    """What a board needs of the session with it: see :class:`starlab_host.session.Session`."""
+    """What a board needs of its session; :class:`starlab_host.session.Session` is one."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -52,13 +54,21 @@ class CommandSession(Protocol):
     def boot_id(self) -> int:
         """Drawn anew at each start of the board."""
 
+    @property
+    def statistics(self) -> LinkStatistics:
+        """How the link has done so far."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+
     def execute(
         self,
         transactions: Sequence[Transaction],
         *,
         read_only: bool = False,
         dry_run: bool = False,
-        on_progress: Callable[[Event], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Result]:
         """Run a command to its reply; failed results are returned, the first one last."""
 
@@ -110,6 +120,16 @@ class Board:
         """Drawn anew at each start of the board."""
         return self._session.boot_id
 
+    @property
+    def statistics(self) -> LinkStatistics:
+        """How the link has done so far."""
+        return self._session.statistics
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over: every call fails, and only a new session helps."""
+        return self._session.is_closed
+
     def status(self) -> BoardStatus:
         """What the board is doing, asked beside the commands: it answers during long operations."""
         return self._session.status()
@@ -137,9 +157,9 @@ class Board:
             LinkError, OutcomeUnknown: As :meth:`starlab_host.session.Session.execute`.
         """
 
-        def tell(event: Event) -> None:
+        def tell(news: Progress) -> None:
             if on_progress is not None:
-                on_progress(event.done, event.total)
+                on_progress(news.done, news.total)
 
         results = self._session.execute(
             transactions, read_only=read_only, dry_run=dry_run, on_progress=tell
@@ -235,6 +255,11 @@ class Board:
         for state in self.set_supplies({channel.name: channel.default for channel in SUPPLIES}):
             if not state.settled:
                 raise NotReady(Status.NOT_READY, f"supply {state.name} has not settled")
+
+    def make_ready(self) -> None:
+        """Bring the board up if it is not, unless a fault or an emergency stop is latched."""
+        if not self.status().faults and not self.is_up():
+            self.bring_up()
 
     def is_up(self) -> bool:
         """Whether all generators are on and settled."""

@@ -6,9 +6,12 @@ from typing import Any
 
 from starlab_host.board import Board
 from starlab_host.chip import Chip
+from starlab_host.link_statistics import LinkStatistics
+from starlab_host.session import Progress
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
-from starlab_spec.wire import BoardStatus, Event, EventKind
+from starlab_spec.wire import BoardStatus
+from starlab_spec.wire.requester_events import LinkCounters
 from starlab_spec.wire.transactions import Result, Transaction
 
 
@@ -21,7 +24,8 @@ class DirectSession:
         self.before_execute: Callable[[Sequence[Transaction]], None] = lambda transactions: None
         self.aborted: Callable[[], bool] = lambda: False
         self.aborts = 0
-        self.closed = False
+        self.is_closed = False
+        self.statistics = LinkStatistics((), LinkCounters(None, 0, 0, 0, 0, 0, 0))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -37,14 +41,14 @@ class DirectSession:
         *,
         read_only: bool = False,
         dry_run: bool = False,
-        on_progress: Callable[[Event], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Result]:
         self.before_execute(transactions)
         self.commands.append(list(transactions))
 
         def progress(done: int, total: int, text: str) -> None:
             if on_progress is not None:
-                on_progress(Event(EventKind.PROGRESS, done, total, text))
+                on_progress(Progress(done, total, text))
 
         return self.board.execute(
             transactions, dry_run=dry_run, aborted=self.aborted, progress=progress
@@ -57,7 +61,7 @@ class DirectSession:
         return BoardStatus(1, lifetime_pulses=self.board.lifetime_pulses, faults=self.board.faults)
 
     def close(self) -> None:
-        self.closed = True
+        self.is_closed = True
 
 
 class Bench:

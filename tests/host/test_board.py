@@ -188,4 +188,4 @@ def test_the_board_says_who_it_is(bench: Bench) -> None:
 def test_leaving_the_block_ends_the_session(bench: Bench) -> None:
     with bench.board as board:
         assert board is bench.board
-    assert bench.session.closed
+    assert bench.board.is_closed

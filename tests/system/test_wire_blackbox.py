@@ -348,13 +348,14 @@ def test_a_real_looking_board_refuses_an_unknown_emulator_key(client: WireClient
 
 
 def start_long_training(client: WireClient, message: int) -> list[bytes]:
-    """Frames of a command that learns so many samples that it cannot be over at once."""
+    """Frames of a command that learns the same sample so often that it cannot be over at once."""
+    samples, labels, records, count = 0x0000_0000, 0x0010_0000, 0x0100_0000, 0x0010_0000
     return client.command_frames(
         message,
-        wire.write_registers(0x180, 0, 0x0010_0000),
-        wire.write_registers(0xC8, 0),
-        wire.write_registers(0x190, 0),
-        wire.write_registers(0x19C, 0x0020_0000),
+        wire.write_registers(0xC4, samples, 0),
+        wire.write_registers(0x180, 0, count),
+        wire.write_registers(0x190, labels),
+        wire.write_registers(0x19C, records),
         wire.start(BATCH_TRAINING),
     )
 
@@ -366,6 +367,7 @@ def test_a_running_command_is_in_progress_and_can_be_aborted(client: WireClient)
     status = client.ask_status()
     assert (status.executing, status.state) == (2, 1)
     client.send_raw(frame)
+    assert statuses(client.reply(2)) == [wire.IN_PROGRESS]
     client.send_raw(client.command_frames(3, wire.abort())[0])
     assert client.reply(2).results[-1].status == wire.ABORTED
     assert statuses(client.reply(3)) == [wire.OK]

@@ -14,6 +14,7 @@ from starlab_sim.chip import energy, kernels
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
+    CHUNK_ROWS,
     CHUNK_SAMPLES,
     Aborted,
     Inference,
@@ -213,7 +214,7 @@ class Chip:
         full_scale_ua = converters.read_full_scale_ua(array)
         codes = np.empty((len(planes), len(rows), outputs), np.uint8)
         done = 0
-        for part in chunks(len(rows), inputs, aborted, progress):
+        for part in chunks(len(rows), CHUNK_ROWS, aborted, progress):
             for index, plane in enumerate(planes):
                 minus = plane == MINUS and array == ARRAY1.number
                 read_v = (rails.read_minus_mv if minus else rails.read_plus_mv) * 1e-3

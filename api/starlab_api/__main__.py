@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, ServerSettings
+from starlab_host.links import open_link
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -190,6 +191,13 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             options.data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _Stop(USAGE, f"cannot use --data {options.data}: {error.strerror}") from error
+    for url in options.board:
+        try:
+            open_link(url).close()
+        except ValueError as error:
+            raise _Stop(USAGE, str(error)) from error
+        except OSError:
+            pass  # away now; it is looked for at each call
     return ServerSettings(
         boards=tuple(options.board),
         emulator=EmulatorSettings(options.seed, options.device, options.virgin),

@@ -115,7 +115,7 @@ async def _boards(settings: ServerSettings) -> AsyncIterator[Boards]:
         log = None if settings.data is None else settings.data / "emulator.log"
         embedded = await asyncio.to_thread(EmbeddedEmulator.start, settings.emulator, log=log)
         urls = (embedded.url,)
-    boards = Boards(urls, busy_timeout_s=settings.busy_timeout_s)
+    boards = Boards(urls, settings)
     try:
         # met now, so that their ids are known; one that is away is looked for at the next call
         await asyncio.gather(*(state_of(slot) for slot in boards))

@@ -5,12 +5,13 @@ Repeats no command: a call that loses its board fails, and the next one connects
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
+from starlab_api.settings import ServerSettings
 from starlab_host import Board, Chip, LinkError, OutcomeUnknown
 from starlab_host.errors import BoardAway
 from starlab_host.links import open_link
@@ -57,21 +58,21 @@ class Connection:
 class BoardSlot:
     """One board of the server, whether it answers or not."""
 
-    def __init__(self, number: int, url: str, *, busy_timeout_s: float) -> None:
+    def __init__(self, number: int, url: str, settings: ServerSettings) -> None:
         self.number = number
         self.url = url
         self.restarts = 0
         """Restarts of the board that were seen."""
         self.identity: Mapping[str, object] | None = None
         """What the board last said about itself."""
-        self._busy_timeout_s = busy_timeout_s
+        self._settings = settings
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
         self._rim = ThreadPoolExecutor(_RIM_THREADS, thread_name_prefix=f"rim{number}")
         self._writing = asyncio.Lock()
-        self._connecting = threading.Lock()
-        self._attempts = 0
-        self._failure: LinkError | None = None
+        self._lock = threading.Lock()
+        self._attempt: Future[Connection] | None = None
         self._connection: Connection | None = None
+        self._closed = False
 
     @property
     def id(self) -> str:
@@ -107,9 +108,9 @@ class BoardSlot:
             StarlabHostError: As :meth:`read`.
         """
         try:
-            await asyncio.wait_for(self._writing.acquire(), self._busy_timeout_s)
+            await asyncio.wait_for(self._writing.acquire(), self._settings.busy_timeout_s)
         except TimeoutError:
-            raise BoardBusy(self._busy_timeout_s) from None
+            raise BoardBusy(self._settings.busy_timeout_s) from None
         future = self._submit(self._work, function)
         # released when the call is over, not when its caller stops waiting for it
         future.add_done_callback(lambda _: self._writing.release())
@@ -135,6 +136,8 @@ class BoardSlot:
 
     def close(self) -> None:
         """Say good-bye to the board and end the threads. Calls under way fail."""
+        with self._lock:
+            self._closed = True
         if self._connection is not None:
             self._drop(self._connection)
         self._work.shutdown(cancel_futures=True)
@@ -154,25 +157,40 @@ class BoardSlot:
             raise
 
     def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is not None and not connection.session.is_closed:
-            return connection
-        attempts = self._attempts
-        with self._connecting:
-            if self._connection is not None and not self._connection.session.is_closed:
-                return self._connection
-            if self._attempts > attempts and self._failure is not None:
-                # it was tried while this call waited: no use in waiting as long again
-                raise self._failure
-            self._attempts += 1
-            try:
-                self._connection = Connection.open(self.url)
-            except LinkError as error:
-                self._failure = error
-                raise
-            self._failure = None
-            self._note_identity(self._connection.board)
-            return self._connection
+        with self._lock:
+            connection = self._connection
+            if connection is not None and not connection.session.is_closed:
+                return connection
+            attempt = self._attempt
+            if attempt is None:
+                attempt = self._attempt = Future()
+                name = f"connect{self.number}"
+                threading.Thread(
+                    target=self._connect, args=[attempt], name=name, daemon=True
+                ).start()
+        try:
+            return attempt.result(self._settings.connect_timeout_s)
+        except TimeoutError:
+            waited_s = self._settings.connect_timeout_s
+            raise BoardAway(f"nobody answers at {self.url}; waited {waited_s:g} s") from None
+
+    def _connect(self, attempt: Future[Connection]) -> None:
+        """One attempt, which all calls that need the board meanwhile wait for."""
+        try:
+            connection = Connection.open(self.url)
+        except BaseException as error:
+            with self._lock:
+                self._attempt = None
+            attempt.set_exception(error)
+            return
+        with self._lock:
+            self._attempt = None
+            self._note_identity(connection.board)
+            self._connection = connection
+            closed = self._closed
+        attempt.set_result(connection)
+        if closed:
+            connection.session.close()
 
     def _note_identity(self, board: Board) -> None:
         known = self.identity
@@ -184,18 +202,17 @@ class BoardSlot:
         self.identity = {**board.identity, "boot_id": board.boot_id}
 
     def _drop(self, connection: Connection) -> None:
-        if self._connection is connection:
-            self._connection = None
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
         connection.session.close()
 
 
 class Boards:
     """All boards of the server, by their position."""
 
-    def __init__(self, urls: tuple[str, ...], *, busy_timeout_s: float) -> None:
-        self._slots = [
-            BoardSlot(number, url, busy_timeout_s=busy_timeout_s) for number, url in enumerate(urls)
-        ]
+    def __init__(self, urls: Sequence[str], settings: ServerSettings) -> None:
+        self._slots = [BoardSlot(number, url, settings) for number, url in enumerate(urls)]
 
     def __iter__(self) -> Iterator[BoardSlot]:
         """The boards, by rising number."""

@@ -28,6 +28,8 @@ class ServerSettings:
     """Folder for what the server leaves behind; none: it leaves nothing."""
     busy_timeout_s: float = 10.0
     """How long a call waits for a board that another call holds."""
+    connect_timeout_s: float = 1.5
+    """How long a call waits for a board that is away; the attempt goes on for the next call."""
     body_limit_bytes: int = 256 * 2**20
     """Largest request body, also after unpacking an `.npz`."""
     json_limit_bytes: int = 16 * 2**20

@@ -167,7 +167,7 @@ def test_a_restart_gives_a_new_boot_id_and_is_counted(board: TestClient) -> None
 
 def test_a_board_that_nobody_reaches_is_away_and_the_server_lives() -> None:
     # port 9 of the loopback address: nobody listens there
-    settings = ServerSettings(boards=("udp://127.0.0.1:9",))
+    settings = ServerSettings(boards=("udp://127.0.0.1:9",), connect_timeout_s=0.1)
     with TestClient(create_app(settings)) as client:
         told = client.get("/api/v1/boards").json()[0]
         assert (told["id"], told["state"]) == ("board0", "away")

@@ -18,7 +18,10 @@ INFER = "/api/v1/boards/board0/infer"
 def narrow() -> Iterator[TestClient]:
     """A server without a board that takes little."""
     settings = ServerSettings(
-        boards=("udp://127.0.0.1:9",), body_limit_bytes=50_000, json_limit_bytes=1_000
+        boards=("udp://127.0.0.1:9",),
+        connect_timeout_s=0.1,
+        body_limit_bytes=50_000,
+        json_limit_bytes=1_000,
     )
     with TestClient(create_app(settings)) as client:
         yield client

@@ -63,7 +63,8 @@ def test_a_layer_that_is_held_gets_no_pulse(board: TestClient) -> None:
 @pytest.mark.parametrize("layers", ["layers=1,2", "layers=1&layers=2"])
 def test_layers_may_be_repeated_or_separated_by_commas(board: TestClient, layers: str) -> None:
     body = npz(inputs=SAMPLES, labels=LABELS)
-    reply = board.post(f"/train-step?{layers}", content=body, headers={**NPZ, **WANT_NPZ})
+    where = f"/train-step?th1_uS=0.5&{layers}"
+    reply = board.post(where, content=body, headers={**NPZ, **WANT_NPZ})
     assert (arrays_in(reply.content)["pulses"].sum(axis=0) > 0).all()
 
 

@@ -29,7 +29,7 @@ def main() -> None:
             array.form()
         # random weights in array 2, then rails lowered and thresholds set
         board.arrays[2].program(MNIST_FROM_SCRATCH.array2_conductance_uS(rng))
-        board.set_supplies(mv=MNIST_FROM_SCRATCH.supplies_mv)
+        board.set_supplies(mv=MNIST_FROM_SCRATCH.learning_mv)
         board.change_settings(**MNIST_FROM_SCRATCH.settings)
 
         for step in board.train(training.images, training.labels, batch=BATCH, rng=rng):

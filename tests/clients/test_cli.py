@@ -46,7 +46,7 @@ def run(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     connect = partial(Client, transport=httpx2.MockTransport(server))
     monkeypatch.setattr("starlab.cli.terminal.Client", connect)
     monkeypatch.setattr("starlab.cli.boards.Client", connect)
-    monkeypatch.setenv("STARLAB_BOARD", "emu0")
+    monkeypatch.setenv("STARLAB_BOARD_ID", "emu0")
 
     def run(*arguments: str) -> Finished:
         result = CliRunner().invoke(app, arguments)
@@ -95,7 +95,7 @@ def test_boards_are_listed(run: Run, server: FakeServer) -> None:
 def test_the_only_board_needs_no_name(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("STARLAB_BOARD")
+    monkeypatch.delenv("STARLAB_BOARD_ID")
     server.will_answer_json([board_of("board0")])
     server.will_answer_json({"VBLset": supply_of("mV")})
     assert run("supplies").code == 0
@@ -105,7 +105,7 @@ def test_the_only_board_needs_no_name(
 def test_among_several_boards_one_must_be_named(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("STARLAB_BOARD")
+    monkeypatch.delenv("STARLAB_BOARD_ID")
     server.will_answer_json([board_of("emu0"), board_of("board1")])
     finished = run("supplies")
     assert finished.code == 2

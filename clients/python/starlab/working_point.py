@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+ARRAY1_SHAPE: Final = (2, 784, 100)
 ARRAY2_SHAPE: Final = (2, 100, 10)
 WINDOW_uS: Final = (2.0, 20.0)
 MID_WINDOW_uS: Final = 11.0
@@ -21,10 +22,14 @@ MID_WINDOW_uS: Final = 11.0
 class WorkingPoint:
     """What a chip is set to before it learns."""
 
-    supplies_mv: Mapping[str, float] = field(
+    writing_mv: Mapping[str, float] = field(
+        default_factory=lambda: {"VBLset": 2209.0, "VSLreset": 1600.0}
+    )
+    """Rails of the programming pulses while cells are written and verified: the published ones."""
+    learning_mv: Mapping[str, float] = field(
         default_factory=lambda: {"VBLset": 2000.0, "VSLreset": 1390.0}
     )
-    """Rails of the programming pulses: lowered, so that a pulse moves a cell less."""
+    """The same while the chip learns: lowered, so that a pulse moves a cell less."""
     settings: Mapping[str, Any] = field(
         default_factory=lambda: {
             "th": 27,
@@ -42,8 +47,12 @@ class WorkingPoint:
     array2_spread_uS: float = 4.0
     """Spread of the cells of array 2 before learning: without it nothing tells the hidden units
     apart, and no error finds its way back to array 1."""
-    array2_tolerance_uS: float = 0.5
-    """How near write-verify brings them."""
+    tolerance_uS: float = 0.5
+    """How near write-verify brings cells."""
+
+    def array1_conductance_uS(self) -> NDArray[np.float64]:
+        """Cells for array 1, if they are not fresh from forming: shape (2, 784, 100)."""
+        return np.full(ARRAY1_SHAPE, MID_WINDOW_uS)
 
     def array2_conductance_uS(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Random cells for array 2: shape (2, 100, 10), normal around the middle of the window."""

@@ -81,10 +81,10 @@ def demo(
     with reporting(as_json) as terminal, ExitStack() as stack:
         progress = stack.enter_context(terminal.progress())
         if url is None:
-            starting = progress.add_task("starting server and emulated chip", total=1, note="")
+            starting = progress.add_task("starting", total=1, note="server and emulated chip")
             options = ["--virgin", "--seed", str(seed)]
             url = stack.enter_context(local_server(options, output / "server.log"))
-            progress.advance(starting)
+            progress.update(starting, completed=1, note="")
         client = stack.enter_context(Client(url))
         board = client.board(board_id or only_board(client))
 
@@ -125,6 +125,7 @@ def demo(
             "steps_per_s": round(learned.steps_per_s, 1),
             "pulses": sum(count for kinds in by_kind.values() for count in kinds.values()),
             "pulses_by_kind": by_kind,
+            "learning_pulses": int(learned.pulses.sum()),
             "energy_j": end.energy_j - start.energy_j,
             "learning_energy_j": end.energy_j - prepared.energy_j,
             "emulated_time_s": end.emulated_time_s - start.emulated_time_s,
@@ -157,7 +158,7 @@ def _learn(
         is_due = step.seen < CHECKPOINT_DIGITS or step.seen % CHECKPOINT_DIGITS == 0
         if is_due and step.seen < epochs * len(training):
             checkpoints.append((step.seen, _accuracy(board, test)))
-        note = f"{100 * step.accuracy:.1f} % right before being learned"
+        note = f"{step.seen:,} digits, {100 * step.accuracy:.1f} % right"
         progress.update(task, completed=step.seen, note=note)
         began = time.monotonic()
     return Learned(np.array(seen), np.array(running), np.array(pulses), checkpoints, took_s)

@@ -1,6 +1,7 @@
 """A server of one's own: a child process for as long as a command runs. Serves nothing itself."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ STOP_LIMIT_S: Final = 10.0
 def local_server(options: list[str], log: Path) -> Iterator[str]:
     """Run ``python -m starlab_api`` on a free port of this machine.
 
-    While it runs, SIGTERM unwinds this process instead of ending it at once, so that the server
+    No STARLAB_ variable of the environment reaches it: one that names a real board must not put
+    that in its hands. While it runs, SIGTERM unwinds this process instead of ending it at once, so that the server
     is stopped too.
 
     Args:
@@ -38,11 +40,14 @@ def local_server(options: list[str], log: Path) -> Iterator[str]:
             "no server is installed here to start: this is the light client; name a server by --url"
         )
     command = [sys.executable, "-m", "starlab_api", "--host", "127.0.0.1", "--port", "0", *options]
+    environment = {name: value for name, value in os.environ.items() if "STARLAB_" not in name}
     before = signal.signal(signal.SIGTERM, _unwind)
     try:
         with (
             log.open("wb") as stream,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream) as server,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=stream, env=environment
+            ) as server,
         ):
             try:
                 yield _url(server, log)
@@ -61,7 +66,9 @@ def _url(server: "subprocess.Popen[bytes]", log: Path) -> str:
         server.wait(STOP_LIMIT_S)
         said = log.read_text(errors="replace").split("\n")
         last = next((line for line in reversed(said) if line.strip()), "it said nothing")
-        raise ServerAway(f"the server ended with {server.returncode}: {last}") from None
+        raise ServerAway(
+            f"the server ended with {server.returncode}: {last} (all it said: {log})"
+        ) from None
     return url
 
 

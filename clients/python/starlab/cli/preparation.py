@@ -10,7 +10,9 @@ from starlab.working_point import WorkingPoint
 def prepare(
     board: Board, point: WorkingPoint, rng: np.random.Generator, progress: Progress
 ) -> None:
-    """Form both arrays, write random weights into array 2, set rails and settings.
+    """Form what is virgin, write random weights into array 2, set rails and settings.
+
+    Array 1 is left as forming leaves it; if it was formed before, what it has learned is wiped.
 
     Args:
         board: Whose chip.
@@ -18,15 +20,17 @@ def prepare(
         rng: Draws the weights.
         progress: Where to show it.
     """
-    task = progress.add_task("preparing", total=4, note="forming array 1")
-    board.arrays[1].form()
-    progress.update(task, completed=1, note="forming array 2")
-    board.arrays[2].form()
-    progress.update(task, completed=2, note="writing random weights to array 2")
-    board.arrays[2].program(
-        point.array2_conductance_uS(rng), tolerance_uS=point.array2_tolerance_uS
-    )
+    array1, array2 = board.arrays[1], board.arrays[2]
+    task = progress.add_task("preparing", total=4, note="forming")
+    board.set_supplies(mv=point.writing_mv)
+    forming = array1.form()
+    array2.form()
+    progress.update(task, completed=1, note="wiping array 1")
+    if forming.newly_formed < forming.formed:
+        array1.program(point.array1_conductance_uS(), tolerance_uS=point.tolerance_uS)
+    progress.update(task, completed=2, note="writing random weights into array 2")
+    array2.program(point.array2_conductance_uS(rng), tolerance_uS=point.tolerance_uS)
     progress.update(task, completed=3, note="setting rails and thresholds")
-    board.set_supplies(mv=point.supplies_mv)
+    board.set_supplies(mv=point.learning_mv)
     board.change_settings(**point.settings)
     progress.update(task, completed=4, note="")

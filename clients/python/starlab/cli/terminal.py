@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -41,7 +40,7 @@ Url = Annotated[
 BoardId = Annotated[
     str | None,
     typer.Option(
-        "--board", envvar="STARLAB_BOARD", help="Which board; not needed for an only one."
+        "--board", envvar="STARLAB_BOARD_ID", help="Which board; not needed for an only one."
     ),
 ]
 Json = Annotated[
@@ -129,10 +128,9 @@ class Terminal:
         return Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self._err,
         )

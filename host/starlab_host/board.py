@@ -269,7 +269,8 @@ class Board:
 
     def counters(self) -> Counters:
         """What the board has done since it started."""
-        halves = words(self.execute([read_registers(_FIRST_COUNTER, 2 * len(COUNTERS))])[0])
+        reading = [read_registers(_FIRST_COUNTER, 2 * len(COUNTERS))]
+        halves = words(self.execute(reading, read_only=True)[0])
         pairs = zip(halves[0::2], halves[1::2], strict=True)
         count = {name: h << 32 | low for (name, _), (h, low) in zip(COUNTERS, pairs, strict=True)}
         pulses = {

@@ -144,6 +144,19 @@ def test_the_first_supply_that_is_off_is_named() -> None:
         bench.board.run(Operation.READ)
 
 
+def test_making_ready_leaves_rails_that_are_set_alone(bench: Bench) -> None:
+    bench.board.set_supplies({"VBLset": 2000.0})
+    before = bench.board.supplies()
+    bench.board.make_ready()
+    assert bench.board.supplies() == before
+
+
+def test_making_ready_does_not_touch_a_board_with_a_latched_fault(bench: Bench) -> None:
+    bench.board.emergency_stop()
+    bench.board.make_ready()
+    assert not bench.board.is_up()
+
+
 def test_an_emergency_stop_aborts_first_and_stays_until_cleared(bench: Bench) -> None:
     bench.board.emergency_stop()
     assert bench.session.aborts == 1

@@ -3,6 +3,7 @@
 Converts nothing and counts nothing. 5 bytes a cell.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from starlab_sim.devices import (
     DeviceModel,
     Forming,
     PulseConditions,
+    StepTable,
     VIRGIN_RANGE_uS,
     can_form,
     step_factor,
@@ -63,13 +65,8 @@ class CellArray:
         fabrication, self.rng = (np.random.Generator(np.random.PCG64(s)) for s in seed.spawn(2))
         self.geometry = geometry
         self._forming = forming
-        self._mean_uS, self._sigma_uS = {}, {}
-        for kind, steps, direction in (
-            (PulseKind.SET, device.set_steps, 1.0),
-            (PulseKind.RESET, device.reset_steps, -1.0),
-        ):
-            self._mean_uS[kind] = direction * np.array(steps.mean_uS)
-            self._sigma_uS[kind] = np.hypot(steps.std_uS, cycle_noise_uS)
+        self._device = device
+        self._cycle_noise_uS = cycle_noise_uS
         shape = geometry.shape
         cells_uS = fabrication.uniform(*VIRGIN_RANGE_uS, shape)
         self.formable: NDArray[np.bool_] = fabrication.random(shape) < forming.yield_fraction
@@ -114,32 +111,15 @@ class CellArray:
             last = first_row + mask.shape[1] - 1
             raise LimitExceeded("row", *((last, inputs - 1) if last >= inputs else (first_row, 0)))
 
-    def motion(self, kind: PulseKind, conditions: PulseConditions) -> Motion:
-        """What a SET or RESET pulse does to the cells of this array.
-
-        Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
-        scale means and deviations alike [O].
-        """
-        factor = step_factor(self.geometry.number, kind, conditions)
-        mean_uS = self._mean_uS[kind] * factor
-        sigma_uS = self._sigma_uS[kind] * factor
-        cell_j, line_j = _pulse_energies_j(conditions)
-        up = kind is PulseKind.SET
-        return Motion(
-            start_uS=np.float32(CONDUCTANCE_MIN_uS if up else CONDUCTANCE_MAX_uS),
-            bins_per_uS=np.float32((len(mean_uS) if up else -len(mean_uS)) / WINDOW_uS),
-            mean_uS=mean_uS.astype(np.float32),
-            sigma_uS=sigma_uS.astype(np.float32),
-            noisy=bool(sigma_uS.any()),
-            cell_j=cell_j,
-            line_j=line_j,
-        )
-
     def motions(
         self, set_pulse: PulseConditions, reset_pulse: PulseConditions
     ) -> tuple[Motion, Motion]:
-        """What the SET and RESET pulses of a training step do."""
-        return self.motion(PulseKind.SET, set_pulse), self.motion(PulseKind.RESET, reset_pulse)
+        """What SET and RESET pulses of these conditions do to the cells of this array."""
+        number, noise_uS = self.geometry.number, self._cycle_noise_uS
+        return (
+            _motion(number, PulseKind.SET, self._device.set_steps, noise_uS, set_pulse),
+            _motion(number, PulseKind.RESET, self._device.reset_steps, noise_uS, reset_pulse),
+        )
 
     def pulse(
         self,
@@ -165,7 +145,7 @@ class CellArray:
         """
         mask = plain(mask)
         if kind is not PulseKind.FORM:
-            motion = self.motion(kind, conditions)
+            motion = self.motions(conditions, conditions)[kind]
             return pulse_rows(
                 self.conductance_uS, mask, first_row, count, motion, self.rng, energy_j
             )
@@ -188,3 +168,33 @@ def _pulse_energies_j(pulse: PulseConditions) -> tuple[float, float]:
     """Energy of a pulse: per uS of the cell, and of driving a row's lines."""
     voltage_v = pulse.amplitude_mv * 1e-3
     return cell_energy_j(voltage_v, pulse.width_ns), line_energy_j(voltage_v)
+
+
+@lru_cache(maxsize=32)
+def _motion(
+    array: int,
+    kind: PulseKind,
+    steps: StepTable,
+    cycle_noise_uS: float,
+    conditions: PulseConditions,
+) -> Motion:
+    """What a SET or RESET pulse does. Remembered: single pulses of equal conditions are common.
+
+    Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
+    scale means and deviations alike [O].
+    """
+    up = kind is PulseKind.SET
+    direction = 1 if up else -1
+    factor = step_factor(array, kind, conditions)
+    mean_uS = direction * factor * np.array(steps.mean_uS)
+    sigma_uS = factor * np.hypot(steps.std_uS, cycle_noise_uS)
+    cell_j, line_j = _pulse_energies_j(conditions)
+    return Motion(
+        start_uS=np.float32(CONDUCTANCE_MIN_uS if up else CONDUCTANCE_MAX_uS),
+        bins_per_uS=np.float32(direction * len(mean_uS) / WINDOW_uS),
+        mean_uS=mean_uS.astype(np.float32),
+        sigma_uS=sigma_uS.astype(np.float32),
+        noisy=bool(sigma_uS.any()),
+        cell_j=cell_j,
+        line_j=line_j,
+    )

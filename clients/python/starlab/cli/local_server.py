@@ -22,8 +22,8 @@ def local_server(options: list[str], log: Path) -> Iterator[str]:
     """Run ``python -m starlab_api`` on a free port of this machine.
 
     No STARLAB_ variable of the environment reaches it: one that names a real board must not put
-    that in its hands. While it runs, SIGTERM unwinds this process instead of ending it at once, so that the server
-    is stopped too.
+    that in its hands. While it runs, SIGTERM unwinds this process instead of ending it at once, so
+    that the server is stopped too.
 
     Args:
         options: Its further options.

@@ -4,7 +4,8 @@ write-verify
     Each round reads the array and gives every cell as many pulses as should take it to its target,
     SET or RESET by the sign of its error. How far a pulse goes is learned from the rounds before
     (:mod:`starlab_host.response`); the first round gives one pulse. A round never aims further than
-    2 uS, and never so many pulses that their noise alone would carry the cell past its target.
+    2 uS, and never gives so many pulses that their noise alone would carry the cell past its
+    target, or many times more than the cell has had so far.
 open-loop
     Characterises first: some of the cells are swept to both ends of the window and back, which
     gives the response of both kinds of pulse. Then every cell gets its pulses at once, and nothing
@@ -32,6 +33,8 @@ Progress = Callable[[int, int], None]
 
 STRIDE_MAX_uS: Final = 2.0
 """Furthest that a round of write-verify aims: the response beyond may be unknown [O]."""
+GROWTH: Final = 8
+"""Most pulses of a round, in units of what the cell has had: no burst on slender evidence [O]."""
 STUCK_MOVE_uS: Final = 1.0
 """A cell that should have moved this far beyond the noise, and did not, counts a strike [O]."""
 STRIKES: Final = 3
@@ -156,6 +159,7 @@ def write_verify(
             if response.spread_uS > 0:
                 quiet = (np.abs(work.error_uS[hit]) / response.spread_uS) ** 2
                 wanted = np.minimum(wanted, quiet)
+            wanted = np.minimum(wanted, GROWTH * work.used[hit])
             given = np.maximum(np.rint(wanted), 1)
             counts[hit] = (sign * given).astype(np.int64)
             if response.is_known:

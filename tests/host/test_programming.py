@@ -132,6 +132,20 @@ def test_cells_within_tolerance_get_no_pulse() -> None:
     assert (report.pulses, report.rounds, report.in_tolerance) == (0, 0, 240)
 
 
+def test_cells_that_do_not_answer_get_no_sudden_burst() -> None:
+    bursts: list[int] = []
+
+    class Deaf(TableCells):
+        def pulse_uS(self, counts: NDArray[np.int64]) -> tuple[int, Floats]:
+            bursts.append(int(np.abs(counts).max()))
+            return int(np.abs(counts).sum()), self.read_uS()
+
+    cells = Deaf(np.full(SHAPE, 11.0))
+    report = programming.write_verify(cells, targets(), tolerance_uS=0.5, max_pulses=1000)
+    assert bursts[:3] == [1, 8, 72]
+    assert report.in_tolerance < 20
+
+
 def test_open_loop_comes_near_without_verifying() -> None:
     cells, wanted = fresh(), targets()
     report = programming.open_loop(cells, wanted, tolerance_uS=0.5, max_pulses=2000)

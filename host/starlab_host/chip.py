@@ -245,7 +245,7 @@ class Chip:
                 0 .. 2^N1 - 1.
 
         Raises:
-            SpecError: Nothing was sent.
+            SpecError: Inputs of another shape or out of range; nothing was run.
             NotFormed: More than half of the array's cells are virgin.
         """
         cells = self._cells(array)

@@ -30,6 +30,8 @@ PULSES_MAX: Final = 10_000
 TOLERANCE_MIN_uS: Final = 0.1
 """One code of READ: nothing finer can be verified."""
 
+_UNPACKED_SAMPLES: Final = 4096
+"""Samples that are unpacked at a time: 3 MB of bits, which a cache holds."""
 _OUTPUT_LIMIT: Final = 1 << 16
 _PULSE_WIDTH_MAX_NS: Final = 256 * TICK_NS
 
@@ -137,7 +139,11 @@ def check_samples(inputs: ArrayLike) -> NDArray[np.uint8]:
     """
     array = _rectangle("inputs", inputs)
     if array.dtype == np.uint8 and array.ndim == 2 and array.shape[1] == SAMPLE_BYTES:
-        return pack_samples(np.unpackbits(array, axis=1))
+        samples = np.empty_like(array)
+        for first in range(0, len(array), _UNPACKED_SAMPLES):
+            block = slice(first, first + _UNPACKED_SAMPLES)
+            samples[block] = pack_samples(np.unpackbits(array[block], axis=1))
+        return samples
     return pack_samples(array)
 
 

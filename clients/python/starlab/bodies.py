@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from starlab.errors import ServerFailed, error_of
 from starlab_contract import JSON_TYPE
@@ -64,8 +64,8 @@ class Answer:
             ServerFailed: It is none.
         """
         try:
-            return TypeAdapter(list[kind]).validate_json(self.content)  # type: ignore[valid-type]
-        except ValidationError as error:
+            return [kind.model_validate(item) for item in json.loads(self.content)]
+        except (ValueError, TypeError) as error:
             raise ServerFailed(f"the server's answer lists no {kind.__name__}: {error}") from error
 
     def array(self) -> NDArray[Any]:

@@ -3,7 +3,6 @@
 Knows no register, no memory and no frame: the board does. Not thread-safe: one caller at a time.
 """
 
-from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 
@@ -25,6 +24,7 @@ from starlab_sim.chip.batches import (
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Counters, Meter
+from starlab_sim.chip.forward import Forward
 from starlab_sim.chip.learning import Learning, Schedule, Tuning
 from starlab_sim.chip.readout import readout
 from starlab_sim.chip.tuning import train_batch
@@ -258,18 +258,8 @@ class Chip:
         Raises:
             ShapeError: ``samples`` is not (n, 98).
         """
-        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(rails, converters)
-        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
-        cells = self._array1.conductance_uS
-
-        def multiply(part: slice) -> None:
-            used_j = self._meter.energy_j
-            kernels.multiply1_batch(cells, samples[part], settings, hidden[part], used_j)
-
-        ticks = energy.multiply1_ticks(converters)
-        done = self._infer_chunks(multiply, len(samples), ticks, aborted, progress)
-        return hidden[:done]
+        forward = Forward(rails, converters, self._meter, aborted, progress)
+        return forward.multiply1(self._array1, samples)
 
     def vmm2(
         self,
@@ -295,18 +285,8 @@ class Chip:
         Raises:
             ShapeError: ``hidden`` is not (n, 100).
         """
-        hidden = batch("hidden counts", hidden, np.uint8, ARRAY2.inputs)
-        settings = readout(rails, converters)
-        outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
-        cells = self._array2.conductance_uS
-
-        def multiply(part: slice) -> None:
-            used_j = self._meter.energy_j
-            kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], used_j)
-
-        ticks = energy.inference_ticks(converters)
-        done = self._infer_chunks(multiply, len(hidden), ticks, aborted, progress)
-        return outputs[:done]
+        forward = Forward(rails, converters, self._meter, aborted, progress)
+        return forward.multiply2(self._array2, hidden)
 
     def infer(
         self,
@@ -318,25 +298,8 @@ class Chip:
         progress: Progress | None = None,
     ) -> Inference:
         """Both arrays: outputs of packed samples. Arguments and errors as of :meth:`vmm`."""
-        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(rails, converters)
-        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
-        outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
-
-        def infer(part: slice) -> None:
-            kernels.infer_batch(
-                self._array1.conductance_uS,
-                self._array2.conductance_uS,
-                samples[part],
-                settings,
-                hidden[part],
-                outputs[part],
-                self._meter.energy_j,
-            )
-
-        ticks = energy.inference_ticks(converters)
-        done = self._infer_chunks(infer, len(samples), ticks, aborted, progress)
-        return Inference(hidden=hidden[:done], outputs=outputs[:done])
+        forward = Forward(rails, converters, self._meter, aborted, progress)
+        return forward.infer(self._array1, self._array2, samples)
 
     def train(
         self,
@@ -421,21 +384,6 @@ class Chip:
             pulses2=pulses[:done, 1],
             phase=phase,
         )
-
-    def _infer_chunks(
-        self,
-        run: Callable[[slice], None],
-        total: int,
-        ticks_each: int,
-        aborted: Aborted | None,
-        progress: Progress | None,
-    ) -> int:
-        done = 0
-        for part in chunks(total, CHUNK_SAMPLES, aborted, progress):
-            run(part)
-            self._meter.count_inferences(part.stop - part.start, ticks_each)
-            done = part.stop
-        return done
 
     def _array(self, number: int) -> CellArray:
         return self._array1 if array_geometry(number) is ARRAY1 else self._array2

@@ -64,8 +64,11 @@ class Answer:
             ServerFailed: It is none.
         """
         try:
-            return [kind.model_validate(item) for item in json.loads(self.content)]
-        except (ValueError, TypeError) as error:
+            items = json.loads(self.content)
+            if not isinstance(items, list):
+                raise ValueError("it is no list")
+            return [kind.model_validate(item) for item in items]
+        except ValueError as error:
             raise ServerFailed(f"the server's answer lists no {kind.__name__}: {error}") from error
 
     def array(self) -> NDArray[Any]:

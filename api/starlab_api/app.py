@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
 from starlab_api import docs, problems
@@ -85,20 +85,18 @@ def create_app(settings: ServerSettings) -> FastAPI:
         BodyLimit, bulk_bytes=settings.body_limit_bytes, other_bytes=settings.json_limit_bytes
     )
     app.include_router(health.router)
-    api = APIRouter(prefix="/api/v1")
     for noun in (
+        registers,
         boards,
         supplies,
         board_settings,
-        registers,
         counters,
         emergency_stop,
         emulator,
         arrays,
         network,
     ):
-        api.include_router(noun.router)
-    app.include_router(api)
+        app.include_router(noun.router, prefix="/api/v1")
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:

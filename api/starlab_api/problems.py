@@ -160,9 +160,10 @@ _OF_REFUSAL: Final[Mapping[int, ProblemKind]] = {
     Status.UNSUPPORTED: ProblemKind.UNSUPPORTED,
 }
 _OF_STATUS: Final[Mapping[int, ProblemKind]] = {
-    404: ProblemKind.NOT_FOUND,
-    405: ProblemKind.METHOD_NOT_ALLOWED,
+    HTTPStatus.NOT_FOUND: ProblemKind.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind.METHOD_NOT_ALLOWED,
 }
+"""What Starlette's router raises."""
 _CHANNELS: Final = frozenset(channel.name for channel in SUPPLIES)
 
 
@@ -264,11 +265,11 @@ def _on_validation_error(request: Request, error: Exception) -> Response:
 
 def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    kind = _OF_STATUS.get(error.status_code)
-    if kind is None:
-        title = HTTPStatus(error.status_code).phrase
-        document = {"type": "about:blank", "title": title, "status": error.status_code}
-        problem = Problem.model_validate({**document, "detail": str(error.detail)})
-        return problem_response(problem, error.headers)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for a JSON body that it could not read, for whatever reason
+        cause = error.__cause__
+        unread = InvalidInput("body", "is not JSON")
+        return _on_error(request, cause if isinstance(cause, ApiProblem) else unread)
+    kind = _OF_STATUS[error.status_code]
     detail = f"{request.method} {request.url.path}: {_TITLES[kind][1].lower()}"
     return problem_response(_problem(kind, detail), error.headers)

@@ -45,6 +45,13 @@ def test_json_has_a_limit_of_its_own(narrow: TestClient) -> None:
     assert narrow.post(INFER, json={"inputs": [[0] * 784]}).status_code == 413
 
 
+def test_a_setting_has_the_limit_of_json(narrow: TestClient) -> None:
+    chunks = (b" " * 300 for _ in range(5))
+    headers = {"content-type": "application/json"}
+    reply = narrow.patch("/api/v1/boards/board0/settings", content=chunks, headers=headers)
+    assert (reply.status_code, reply.json()["limit"]) == (413, 1_000)
+
+
 def test_an_npz_is_measured_unpacked(narrow: TestClient) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

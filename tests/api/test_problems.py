@@ -89,6 +89,12 @@ def test_json_that_is_none_is_refused(board: TestClient, body: bytes) -> None:
     assert (reply.status_code, reply.json()["type"]) == (422, "invalid-input")
 
 
+def test_settings_that_are_no_json_are_refused(board: TestClient) -> None:
+    for body in (b"{", b"\xff\xfe{}", b"[]"):
+        reply = board.patch("/settings", content=body, headers={"content-type": "application/json"})
+        assert (reply.status_code, reply.json()["type"]) == (422, "invalid-input"), body
+
+
 def test_every_wrong_field_is_listed(board: TestClient) -> None:
     reply = board.patch("/settings", json={"th": "high", "bits": 3})
     assert [error["field"] for error in reply.json()["errors"]] == ["th", "bits"]

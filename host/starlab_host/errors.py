@@ -61,7 +61,15 @@ class LinkLost(LinkError):
 
 
 class SessionEnded(LinkError):
-    """The session is over: closed, fenced by a newer lease, or gone with the board's restart."""
+    """The session is over: closed, fenced by a newer lease, or gone with the board's restart.
+
+    Attributes:
+        status: The board's word, where it gave one: FENCED, OUTCOME_UNKNOWN, ...; else OK.
+    """
+
+    def __init__(self, message: str, status: int = Status.OK) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class OutcomeUnknown(StarlabHostError):

@@ -2,11 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 
-from starlab_host.errors import LinkLost, OutcomeUnknown, SessionEnded, StarlabHostError
+from starlab_host.errors import (
+    BoardAway,
+    HandshakeRefused,
+    LinkError,
+    LinkLost,
+    OutcomeUnknown,
+    SessionEnded,
+    StarlabHostError,
+)
 from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason
 from starlab_spec.wire.transactions import Transaction, describe
+
+
+def no_session(ended: Ended) -> LinkError:
+    """The error for a handshake that came to nothing."""
+    if ended.reason is EndReason.REFUSED:
+        return HandshakeRefused(ended.status, ended.detail)
+    return BoardAway(f"nobody answers: {ended.detail}")
 
 
 def failure_of(
@@ -40,7 +55,7 @@ def failure_of(
         return OutcomeUnknown(f"{cause}. It may have been executed: read back", doubtful)
     if ended.reason is EndReason.UNANSWERED:
         return LinkLost(cause)
-    return SessionEnded(cause)
+    return SessionEnded(cause, ended.status)
 
 
 def _cause(ended: Ended, status: BoardStatus | None) -> str:

@@ -9,24 +9,19 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
-from starlab_host.errors import (
-    BoardAway,
-    HandshakeRefused,
-    StarlabHostError,
-)
-from starlab_host.link_failures import failure_of
+from starlab_host.errors import StarlabHostError
+from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTripHistogram
 from starlab_host.links.base import Link
+from starlab_host.waiting import Progress, Waiter
 from starlab_spec.wire.frames import (
     DEFAULT_WINDOW,
     KEEPALIVE_S,
     MAX_PAYLOAD_BYTES,
     BoardStatus,
-    Event,
     EventKind,
     Feature,
     FrameFlag,
@@ -36,7 +31,6 @@ from starlab_spec.wire.frames import (
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import (
     Ended,
-    EndReason,
     Opened,
     Replied,
     Reported,
@@ -58,49 +52,6 @@ _READ_ONLY: Final = int(FrameFlag.READ_ONLY)
 _DRY_RUN: Final = int(FrameFlag.DRY_RUN)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a command in execution is."""
-
-    done: int
-    total: int
-    """0 where the amount is not known."""
-    text: str
-
-
-class _Waiter:
-    """A thread that waits for something to come in.
-
-    Attributes:
-        outcome: What it waits for, or why that will not come; None until then.
-        news: Progress that it has not seen yet.
-        stirred: Whether it should look at them.
-        wake: Held while the thread may sleep.
-    """
-
-    __slots__ = ("message_id", "news", "outcome", "stirred", "wake")
-
-    def __init__(self, message_id: int | None = None) -> None:
-        self.message_id = message_id
-        self.outcome: bytes | BoardStatus | StarlabHostError | None = None
-        self.news: list[Event] = []
-        self.stirred = False
-        self.wake = threading.Lock()
-        self.wake.acquire()
-
-    def stir(self, outcome: bytes | BoardStatus | StarlabHostError | None = None) -> None:
-        """Something has come; the first outcome counts."""
-        if self.outcome is None:
-            self.outcome = outcome
-        self.stirred = True
-        self.rouse()
-
-    def rouse(self) -> None:
-        """Let the thread look around, if it sleeps."""
-        if self.wake.locked():
-            self.wake.release()
-
-
 class Session:
     """A session with a board. `Session.open` makes one.
 
@@ -116,8 +67,8 @@ class Session:
         """Guards the state machine and all below."""
         self._leading = threading.Lock()
         """Held by the one thread that reads the link."""
-        self._waiters: list[_Waiter] = []
-        self._commands: dict[int, tuple[Sequence[Transaction], _Waiter]] = {}
+        self._waiters: list[Waiter] = []
+        self._commands: dict[int, tuple[Sequence[Transaction], Waiter]] = {}
         self._round_trips = RoundTripHistogram()
         self._ended: Ended | None = None
         self._over = threading.Event()
@@ -132,6 +83,7 @@ class Session:
         *,
         client_name: str,
         lease_epoch: int = 0,
+        resume_session: int = 0,
         window: int = DEFAULT_WINDOW,
         payload_bytes: int = MAX_PAYLOAD_BYTES,
         never_safe: bool = False,
@@ -144,6 +96,8 @@ class Session:
             link: The way to the board.
             client_name: Who this is, for people.
             lease_epoch: Fencing token: the board refuses epochs older than the newest it has seen.
+            resume_session: Id of an earlier session to take up again, 0 for a new one; what the
+                board executed of it are all messages before `granted.next_message_id`.
             window: Frames in flight wanted, 1..128.
             payload_bytes: Largest payload wanted.
             never_safe: Silence of this host is no reason for the board to go to SAFE.
@@ -159,6 +113,7 @@ class Session:
             payload_bytes=payload_bytes,
             features=int(Feature.NEVER_SAFE) if never_safe else 0,
             lease_epoch=lease_epoch,
+            resume_session=resume_session,
             client_name=client_name,
         )
         requester = Requester(hello, rng=random.Random() if rng is None else rng)
@@ -184,14 +139,21 @@ class Session:
         self.close()
 
     @property
+    def granted(self) -> HelloAck:
+        """What the board granted in the handshake."""
+        if self._requester.answer is None:
+            raise RuntimeError("the session is not open yet")
+        return self._requester.answer
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What the board said about itself in the handshake."""
-        return dict(self._answer.identity)
+        return dict(self.granted.identity)
 
     @property
     def boot_id(self) -> int:
         """Boot id of the board that the session was opened with."""
-        return self._answer.boot_id
+        return self.granted.boot_id
 
     @property
     def is_closed(self) -> bool:
@@ -203,8 +165,6 @@ class Session:
         """How the link has done so far."""
         with self._lock:
             return LinkStatistics(self._round_trips.bins(), self._requester.counters())
-
-    # ---- commands
 
     def execute(
         self,
@@ -252,7 +212,7 @@ class Session:
         urgent: bool,
     ) -> list[Result]:
         payload = encode_transactions(transactions)
-        waiter = _Waiter()
+        waiter = Waiter()
         with self._lock:
             self._check_open()
             now = self._clock()
@@ -277,12 +237,12 @@ class Session:
         Raises:
             LinkError: The session is over, or the board does not answer.
         """
-        waiter = _Waiter()
+        waiter = Waiter()
         with self._lock:
             self._check_open()
             now = self._clock()
             self._waiters.append(waiter)
-            self._requester.request_status(now)
+            waiter.request = self._requester.request_status(now)
             self._turn(now)
         try:
             while not isinstance(status := self._await(waiter), BoardStatus):
@@ -293,7 +253,7 @@ class Session:
 
     def close(self) -> None:
         """Say BYE and close the link. Commands under way in other threads fail."""
-        waiter = _Waiter()
+        waiter = Waiter()
         with self._lock:
             now = self._clock()
             self._requester.close(now)
@@ -308,34 +268,25 @@ class Session:
             self._keepalive.join()
             self._link.close()
 
-    @property
-    def _answer(self) -> HelloAck:
-        answer = self._requester.answer
-        if answer is None:
-            raise RuntimeError("the session is not open yet")
-        return answer
-
     def _check_open(self) -> None:
         if self._ended is not None:
             raise failure_of(self._ended, self._requester, None, {}, self._clock())
 
-    def _await(self, waiter: _Waiter) -> bytes | BoardStatus | None:
+    def _await(self, waiter: Waiter) -> bytes | BoardStatus | None:
         """Wait until something has come; returns the outcome, if that is it."""
         self._wait(waiter)
         if isinstance(waiter.outcome, StarlabHostError):
             raise waiter.outcome
         return waiter.outcome
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _leave(self, waiter: Waiter) -> None:
         with self._lock:
             self._waiters.remove(waiter)
             if waiter.message_id is not None:
                 del self._commands[waiter.message_id]
             self._rouse_another()
 
-    # ---- the link, driven by whoever waits
-
-    def _wait(self, waiter: _Waiter) -> None:
+    def _wait(self, waiter: Waiter) -> None:
         """Lead, or let another thread lead, until there is something new for this waiter."""
         while not waiter.stirred:
             if self._leading.acquire(blocking=False):
@@ -350,7 +301,7 @@ class Session:
                 waiter.wake.acquire()
         waiter.stirred = False
 
-    def _lead(self, waiter: _Waiter) -> None:
+    def _lead(self, waiter: Waiter) -> None:
         """Read the link for all until there is something new for this waiter."""
         requester, receive, clock = self._requester, self._link.receive, self._clock
         with self._lock:
@@ -401,9 +352,9 @@ class Session:
                     _, waiter = self._commands[message_id]
                     waiter.news.append(news)
                     waiter.stir()
-            case StatusCame(status):
+            case StatusCame(status, request):
                 for waiter in self._waiters:
-                    if waiter.message_id is None:
+                    if waiter.request is not None and waiter.request <= (request or waiter.request):
                         waiter.stir(status)
             case Ended():
                 self._ended = event
@@ -413,7 +364,7 @@ class Session:
 
     def _shake_hands(self) -> None:
         """Open the session, or raise."""
-        waiter = _Waiter()
+        waiter = Waiter()
         with self._lock:
             now = self._clock()
             self._requester.open(now)
@@ -423,9 +374,7 @@ class Session:
             self._wait(waiter)
         self._leave(waiter)
         if self._ended is not None:
-            if self._ended.reason is EndReason.REFUSED:
-                raise HandshakeRefused(self._ended.status, self._ended.detail)
-            raise BoardAway(f"nobody answers: {self._ended.detail}")
+            raise no_session(self._ended)
         self._keepalive.start()
 
     def _keep_alive(self) -> None:

@@ -160,13 +160,14 @@ def test_fragments_are_the_frames_that_the_frame_encoder_makes(
 ) -> None:
     count = -(-len(message) // payload_bytes)
     head = Frame(
-        FrameType.COMMAND, FrameFlag.READ_ONLY, 1, 2, sequence, 4, message=5, fragments=count
+        FrameType.COMMAND, FrameFlag.READ_ONLY, session=1, boot=2, message=5, fragments=count
     )
     expected = [
         codec.encode_frame(
             head._replace(
                 flags=FrameFlag.READ_ONLY | (FrameFlag.LAST if index == count - 1 else 0),
                 sequence=(sequence + index) % (1 << 32),
+                acknowledged=4,
                 fragment=index,
                 payload=message[index * payload_bytes : (index + 1) * payload_bytes],
             )
@@ -174,12 +175,20 @@ def test_fragments_are_the_frames_that_the_frame_encoder_makes(
         for index in range(count)
     ]
     made = codec.encode_fragments(
-        memoryview(message), head, first=0, count=count, payload_bytes=payload_bytes
+        memoryview(message),
+        head,
+        sequence=sequence,
+        acknowledged=4,
+        first=0,
+        count=count,
+        payload_bytes=payload_bytes,
     )
     assert made == expected
     tail = codec.encode_fragments(
         memoryview(message),
-        head._replace(sequence=(sequence + count - 1) % (1 << 32)),
+        head,
+        sequence=(sequence + count - 1) % (1 << 32),
+        acknowledged=4,
         first=count - 1,
         count=1,
         payload_bytes=payload_bytes,

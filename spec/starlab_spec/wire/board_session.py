@@ -30,6 +30,7 @@ from starlab_spec.wire.transactions import (
     READ_ONLY_OPCODES,
     Result,
     Status,
+    Transaction,
     decode_transactions,
     describe,
     encode_results,
@@ -57,7 +58,8 @@ class Standing(Enum):
     FORGOTTEN = "answered so long ago that the reply is forgotten"
 
 
-_NOT_BEGUN: Final = frozenset({Standing.NEXT, Standing.AHEAD})
+_NEW: Final = frozenset({Standing.NEXT, Standing.AHEAD})
+_KNOWN: Final = frozenset({Standing.HELD, Standing.EXECUTING, Standing.ANSWERED})
 
 
 class BoardSession:
@@ -165,10 +167,10 @@ class BoardSession:
 
     def _on_request(self, request: Request, now: float) -> None:
         standing = self._standing(request)
-        if self._key_known_for(request, standing) != request.key:
+        if standing in _KNOWN and self._known_key(request, standing) != request.key:
             self._reject_reuse(request, now)
             return
-        if request.is_abort and standing in _NOT_BEGUN:
+        if request.is_abort and standing in _NEW:
             self._abort_before = max(self._abort_before, request.message_id)
             if self.executing is not None:
                 self.executing.aborted = True
@@ -188,13 +190,13 @@ class BoardSession:
             return Standing.AHEAD
         return Standing.OUTSIDE
 
-    def _key_known_for(self, request: Request, standing: Standing) -> int:
-        number = request.message_id
+    def _known_key(self, request: Request, standing: Standing) -> int:
+        """Key of the request that came first under this message id."""
         if standing is Standing.EXECUTING and self.executing is not None:
             return self.executing.request.key
         if standing is Standing.HELD:
-            return self._held[number].key
-        cached = self._cache.get(number)
+            return self._held[request.message_id].key
+        cached = self._cache.get(request.message_id)
         return request.key if cached is None else cached.request_key
 
     # ---- what to do with a command, by its standing
@@ -276,8 +278,8 @@ class BoardSession:
         except TransactionError as error:
             refusal = request.refusal(Status.BAD_REQUEST, str(error))
         else:
-            writing = next((t for t in transactions if t.opcode not in READ_ONLY_OPCODES), None)
-            if not request.read_only or writing is None:
+            writing = _first_that_writes(transactions) if request.read_only else None
+            if writing is None:
                 execution = Execution(self.session_id, request, transactions, repeated=repeated)
                 if not repeated:
                     self.executing = execution
@@ -371,8 +373,10 @@ class BoardSession:
 
     def deadline(self) -> float | None:
         """When `expire` or `datagrams` wants to be called."""
-        times = (self._send.deadline(), self._receive.deadline())
-        return min((time for time in times if time is not None), default=None)
+        resend_at, acknowledge_at = self._send.deadline(), self._receive.deadline()
+        if resend_at is None or (acknowledge_at is not None and acknowledge_at < resend_at):
+            return acknowledge_at
+        return resend_at
 
     def expire(self, now: float) -> None:
         """Send again what is overdue."""
@@ -388,3 +392,7 @@ class BoardSession:
         Standing.FORGOTTEN: _answer_forgotten,
     }
     """What a board does with a command, by its standing; the rules of "Exactly once"."""
+
+
+def _first_that_writes(transactions: Sequence[Transaction]) -> Transaction | None:
+    return next((t for t in transactions if t.opcode not in READ_ONLY_OPCODES), None)

@@ -60,14 +60,22 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def encode_fragments(
-    message: memoryview, head: Frame, *, first: int, count: int, payload_bytes: int
+    message: memoryview,
+    head: Frame,
+    *,
+    sequence: int,
+    acknowledged: int,
+    first: int,
+    count: int,
+    payload_bytes: int,
 ) -> list[bytes]:
     """Some fragments of one message as frames with consecutive sequence numbers.
 
     Args:
         message: The whole message.
-        head: Type, flags, session, boot, acknowledgement and message id for all of the frames,
-            the sequence number for the first, `fragments` for the message.
+        head: Type, flags, session, boot, message id and number of fragments for all of them.
+        sequence: Sequence number of the first one.
+        acknowledged: Acknowledgement for all of them.
         first: Index of the first fragment wanted.
         count: Number of fragments wanted.
         payload_bytes: Bytes of message in each fragment but the last of the message.
@@ -76,7 +84,7 @@ def encode_fragments(
         `count` datagrams; the last fragment of the message carries LAST.
     """
     pack, crc32 = _HEADER.pack, zlib.crc32
-    kind, flags, session, boot, sequence, acknowledged, number, _, fragments, _ = head
+    kind, flags, session, boot, _, _, number, _, fragments, _ = head
     last = fragments - 1
     frames = []
     for index in range(first, first + count):

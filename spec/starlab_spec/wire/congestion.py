@@ -26,26 +26,24 @@ class RoundTrip:
         self._variation_s = 0.0
         self.smoothed_s: float | None = None
         """None until measured."""
-        self.least_s: float = 0.0
+        self.least_s = 0.0
         """The shortest measurement."""
+        self.probe_s = RTO_INITIAL_S
+        """How long after the last frame to probe the tail: two round trips."""
 
     def measured(self, sample_s: float) -> None:
         """Take in the round-trip time of a frame that was sent once (Karn's rule)."""
-        sample_s = max(sample_s, 0.0)
         smoothed = self.smoothed_s
         if smoothed is None:
-            self.smoothed_s = self.least_s = sample_s
+            smoothed = self.least_s = sample_s
             self._variation_s = sample_s / 2
-            return
-        self._variation_s += (abs(smoothed - sample_s) - self._variation_s) / 4
-        self.smoothed_s = smoothed + (sample_s - smoothed) / 8
-        if sample_s < self.least_s:
-            self.least_s = sample_s
-
-    def probe_s(self) -> float:
-        """How long after the last frame to probe the tail: two round trips."""
-        smoothed = self.smoothed_s
-        return RTO_INITIAL_S if smoothed is None else 2 * max(smoothed, GRANULARITY_S)
+        else:
+            self._variation_s += (abs(smoothed - sample_s) - self._variation_s) / 4
+            smoothed += (sample_s - smoothed) / 8
+            if sample_s < self.least_s:
+                self.least_s = sample_s
+        self.smoothed_s = smoothed
+        self.probe_s = 2 * (smoothed if smoothed > GRANULARITY_S else GRANULARITY_S)
 
     def timeout_s(self, timeouts: int = 0) -> float:
         """Retransmission timeout after that many timeouts in a row, with jitter."""

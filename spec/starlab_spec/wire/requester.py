@@ -8,19 +8,9 @@ import random
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-from starlab_spec.wire.codec import (
-    decode_ack,
-    decode_event,
-    decode_frame,
-    decode_hello_ack,
-    decode_nak,
-    decode_status,
-    encode_ack,
-    encode_frame,
-    encode_hello,
-)
+from starlab_spec.wire import codec
 from starlab_spec.wire.commands import CommandLedger
-from starlab_spec.wire.congestion import MAX_TRIES, RTO_INITIAL_S
+from starlab_spec.wire.congestion import RTO_INITIAL_S
 from starlab_spec.wire.errors import WireError
 from starlab_spec.wire.frames import (
     KEEPALIVE_S,
@@ -30,7 +20,9 @@ from starlab_spec.wire.frames import (
     FrameType,
     Hello,
     HelloAck,
+    Nak,
 )
+from starlab_spec.wire.greeting import Greeting
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.requester_events import (
     Command,
@@ -75,24 +67,25 @@ class Requester:
         self.last_status: BoardStatus | None = None
         self._frames_received = 0
         self._frames_dropped = 0
-        self._hello = hello
+        self._greeting = Greeting(hello, rng)
         self._rng = rng
-        self._nonce = rng.randrange(1, 1 << 32)
-        # a resumed session continues under numbers that no frame still under way can have
-        self._first_sequence = rng.getrandbits(32) if hello.resume_session else 0
         self._events: list[RequesterEvent] = []
         self._control: list[bytes] = []
         self._replies_replayed = 0
-        self._tries = 0
-        self._retry_at: float | None = None
+        self._byes = 0
+        self._bye_again_at = 0.0
         self._sent_at = 0.0
-        self._status_interval_s = KEEPALIVE_S
+        self._status_again_at: float | None = None
+        """When to ask for the status again; None unless a STATUS is awaited."""
         self._unanswered = 0
+        """STATUS_REQUESTs since anything was heard of the board."""
+        self._requests = 0
         self._revivals = 0
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
 
     def _establish(self, answer: HelloAck, their_sequence: int) -> None:
         """Begin with frames and commands on the terms of an answer."""
+        self._terms = answer
         self._assembler = Assembler()
         self._receive = ReceiveWindow(answer.window, their_sequence)
         self._send = SendWindow(
@@ -101,15 +94,13 @@ class Requester:
             window=answer.window,
             payload_bytes=answer.payload_bytes,
             rng=self._rng,
-            first_sequence=self._first_sequence,
+            first_sequence=self._greeting.first_sequence,
         )
         self._ledger = CommandLedger(self._send, answer)
 
-    # ---- what the owner does
-
     def open(self, now: float) -> None:
         """Say HELLO."""
-        self._say_hello(now)
+        self._control.append(self._greeting.say(now))
 
     def submit(self, payload: bytes, now: float, *, flags: int = 0, urgent: bool = False) -> int:
         """Send a command.
@@ -126,27 +117,23 @@ class Requester:
         Raises:
             PayloadError: The command is too long for one message.
         """
-        self._granted()
+        if self.state is not RequesterState.OPEN:
+            raise RuntimeError(f"no command can be sent: {self.state.value}")
         return self._ledger.submit(payload, now, flags=flags, urgent=urgent)
 
-    def request_status(self, now: float) -> None:
-        """Ask for a STATUS, and again until one comes."""
+    def request_status(self, now: float) -> int:
+        """Ask for a STATUS, and again until one comes; returns the number of this request."""
         self._unanswered += 1
-        self._status_interval_s = self._send.round_trip.timeout_s(self._unanswered + 1)
-        self._say(FrameType.STATUS_REQUEST, now)
+        self._requests += 1
+        self._status_again_at = now + self._send.round_trip.timeout_s(self._unanswered + 1)
+        self._say(FrameType.STATUS_REQUEST, now, self._requests)
+        return self._requests
 
     def close(self, now: float) -> None:
         """Say BYE."""
         if self.state is RequesterState.OPEN:
             self.state = RequesterState.CLOSING
-            self._tries = 0
             self._say_bye(now)
-
-    def reset(self, now: float) -> None:
-        """End the session at once, on both sides: what runs is stopped, drivers go off."""
-        if self.state is RequesterState.OPEN:
-            self._say(FrameType.RESET, now)
-            self._end(EndReason.CLOSED, "reset by this host")
 
     def datagrams(self, now: float) -> list[bytes]:
         """What to send now."""
@@ -158,7 +145,9 @@ class Requester:
                 receive.acknowledged_in_passing()
                 out += frames
             if receive.due(now):
-                out.append(self._frame(FrameType.ACK, encode_ack(receive.acknowledgement(now))))
+                out.append(
+                    self._frame(FrameType.ACK, codec.encode_ack(receive.acknowledgement(now)))
+                )
         if out:
             self._sent_at = now
         return out
@@ -189,34 +178,36 @@ class Requester:
             self._replies_replayed,
         )
 
-    # ---- time
-
     def deadline(self) -> float | None:
         """When `expire` wants to be called; None if never."""
-        if self.state is not RequesterState.OPEN:
-            return self._retry_at
-        times = (
-            self._sent_at + self._status_interval_s,
-            self._send.deadline(),
-            self._receive.deadline(),
-            self._ledger.retry_at,
-        )
-        return min((time for time in times if time is not None), default=None)
+        if self.state is RequesterState.CLOSED:
+            return None
+        if self.state is RequesterState.OPENING:
+            return self._greeting.retry_at
+        if self.state is RequesterState.CLOSING:
+            return self._bye_again_at
+        due = self._status_due()
+        for other in (self._send.deadline(), self._receive.deadline(), self._ledger.retry_at):
+            if other is not None and other < due:
+                due = other
+        return due
 
     def expire(self, now: float) -> None:
         """Do what is due."""
-        self._EXPIRY[self.state](self, now)
+        due = self._EXPIRY.get(self.state)
+        if due is not None:
+            due(self, now)
 
     def _expire_opening(self, now: float) -> None:
-        if self._retry_at is not None and now >= self._retry_at:
-            if self._tries >= MAX_TRIES:
-                self._end(EndReason.UNANSWERED, f"no answer to {self._tries} HELLO")
+        if now >= self._greeting.retry_at:
+            if self._greeting.exhausted:
+                self._end(EndReason.UNANSWERED, f"no answer to {self._greeting.tries} HELLO")
             else:
-                self._say_hello(now)
+                self._control.append(self._greeting.say(now))
 
     def _expire_closing(self, now: float) -> None:
-        if self._retry_at is not None and now >= self._retry_at:
-            if self._tries >= BYE_TRIES:
+        if now >= self._bye_again_at:
+            if self._byes >= BYE_TRIES:
                 self._end(EndReason.CLOSED, "BYE was not confirmed")
             else:
                 self._say_bye(now)
@@ -225,29 +216,27 @@ class Requester:
         self._send.expire(now)
         if self._ledger.retry_at is not None and now >= self._ledger.retry_at:
             self._ledger.send_again(now)
-        if self._send.exhausted and not self._unanswered:
-            self._status_interval_s = 0.0
-        if now >= self._sent_at + self._status_interval_s:
+        if now >= self._status_due():
             if self._unanswered >= STATUS_TRIES:
                 self._end(EndReason.UNANSWERED, self._what_was_tried())
             else:
                 self.request_status(now)
 
-    def _expire_closed(self, now: float) -> None:
-        """Nothing is due any more."""
+    def _status_due(self) -> float:
+        """When to ask for the status: again, at once after too many timeouts, or when idle."""
+        if self._status_again_at is not None:
+            return self._status_again_at
+        return self._sent_at + (0.0 if self._send.exhausted else KEEPALIVE_S)
 
     def _what_was_tried(self) -> str:
-        tries = f"{self._unanswered} STATUS_REQUEST unanswered"
-        if self._send.timeouts:
-            tries = f"{self._send.timeouts} timeouts of the oldest frame, {tries}"
-        return tries
-
-    # ---- frames in
+        timeouts = self._send.timeouts
+        tries = f"{timeouts} timeouts of the oldest frame, " if timeouts else ""
+        return f"{tries}{self._unanswered} STATUS_REQUEST unanswered"
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take in a datagram. Nothing that arrives makes this raise."""
         try:
-            frame = decode_frame(datagram)
+            frame = codec.decode_frame(datagram)
             handler = self._HANDLERS.get((self.state, frame.type))
             if handler is not None:
                 self._frames_received += 1
@@ -258,21 +247,20 @@ class Requester:
             self._frames_dropped += 1
 
     def _on_hello_ack(self, frame: Frame, now: float) -> None:
-        answer = decode_hello_ack(frame.payload)
-        if frame.message != self._nonce or not answer.session_id:
+        answer = codec.decode_hello_ack(frame.payload)
+        if not self._greeting.is_answered_by(frame) or not answer.session_id:
             self._frames_dropped += 1
             return
         self.answer = answer
         self.state = RequesterState.OPEN
-        self._retry_at = None
         self._establish(answer, frame.sequence)
-        if self._tries == 1:
-            self._send.round_trip.measured(now - self._sent_at)
+        if self._greeting.tries == 1:
+            self._send.round_trip.measured(now - self._greeting.said_at)
         self._events.append(Opened(answer))
 
     def _on_refusal(self, frame: Frame, now: float) -> None:
-        if frame.message == self._nonce:
-            nak = decode_nak(frame.payload)
+        if self._greeting.is_answered_by(frame):
+            nak = codec.decode_nak(frame.payload)
             self._end(EndReason.REFUSED, nak.detail, nak.status)
 
     def _on_reply(self, frame: Frame, now: float) -> None:
@@ -296,18 +284,19 @@ class Requester:
 
     def _on_event(self, frame: Frame, now: float) -> None:
         if self._of_this_session(frame) and self._arrived(frame, now):
-            self._events.append(Reported(frame.message, decode_event(frame.payload)))
+            self._events.append(Reported(frame.message, codec.decode_event(frame.payload)))
 
     def _on_ack(self, frame: Frame, now: float) -> None:
         if self._of_this_session(frame):
             self._heard(now)
-            self._delivered(self._send.acknowledge(decode_ack(frame.payload), now))
+            self._delivered(self._send.acknowledge(codec.decode_ack(frame.payload), now))
 
     def _on_status(self, frame: Frame, now: float) -> None:
         if not self._of_this_session(frame):
             return
-        status = decode_status(frame.payload)
+        status = codec.decode_status(frame.payload)
         self.last_status = status
+        self._status_again_at = None
         if self._send.exhausted:
             self._revivals += 1
             if self._revivals > 1:
@@ -319,24 +308,22 @@ class Requester:
                 return
         self._heard(now)
         self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
-        self._events.append(StatusCame(status))
+        self._events.append(StatusCame(status, frame.message))
         self._ledger.ask_again(status, now)
-
-    def _on_nak(self, frame: Frame, now: float) -> None:
-        if self._of_this_session(frame):
-            nak = decode_nak(frame.payload)
-            self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
 
     def _on_end(self, frame: Frame, now: float) -> None:
         if self._of_this_session(frame):
-            self._end(EndReason.ENDED_BY_BOARD, f"by {FrameType(frame.type).name}")
+            nak = (
+                codec.decode_nak(frame.payload) if frame.payload else Nak(Status.OK, "it said BYE")
+            )
+            self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
 
     def _on_farewell(self, frame: Frame, now: float) -> None:
         if self._of_this_session(frame):
             self._end(EndReason.CLOSED, "")
 
     def _of_this_session(self, frame: Frame) -> bool:
-        answer = self._granted()
+        answer = self._terms
         if frame.session != answer.session_id:
             self._frames_dropped += 1
             return False
@@ -356,7 +343,6 @@ class Requester:
 
     def _heard(self, now: float) -> None:
         self._unanswered = 0
-        self._status_interval_s = KEEPALIVE_S
         if self._send.exhausted:
             self._send.revive(now)
 
@@ -365,53 +351,30 @@ class Requester:
             self._revivals = 0
             self._ledger.delivered(message_ids)
 
-    # ---- frames without a number
-
-    def _say_hello(self, now: float) -> None:
-        self._tries += 1
-        self._retry_at = now + self._send.round_trip.timeout_s(self._tries - 1)
-        self._sent_at = now
-        self._control.append(
-            encode_frame(
-                Frame(
-                    FrameType.HELLO,
-                    sequence=self._first_sequence,
-                    message=self._nonce,
-                    payload=encode_hello(self._hello),
-                )
-            )
-        )
-
     def _say_bye(self, now: float) -> None:
-        self._tries += 1
-        self._retry_at = now + RTO_INITIAL_S
+        self._byes += 1
+        self._bye_again_at = now + RTO_INITIAL_S
         self._say(FrameType.BYE, now)
 
-    def _say(self, kind: FrameType, now: float) -> None:
+    def _say(self, kind: FrameType, now: float, message: int = 0) -> None:
         self._sent_at = now
-        self._control.append(self._frame(kind, b""))
+        self._control.append(self._frame(kind, message=message))
 
-    def _frame(self, kind: FrameType, payload: bytes) -> bytes:
-        answer = self._granted()
-        return encode_frame(
+    def _frame(self, kind: FrameType, payload: bytes = b"", message: int = 0) -> bytes:
+        return codec.encode_frame(
             Frame(
                 kind,
-                session=answer.session_id,
-                boot=answer.boot_id,
+                session=self._terms.session_id,
+                boot=self._terms.boot_id,
                 sequence=self._send.next_sequence,
                 acknowledged=self._receive.expected,
+                message=message,
                 payload=payload,
             )
         )
 
-    def _granted(self) -> HelloAck:
-        if self.answer is None:
-            raise RuntimeError("the session is not open yet")
-        return self.answer
-
     def _end(self, reason: EndReason, detail: str, status: int = Status.OK) -> None:
         self.state = RequesterState.CLOSED
-        self._retry_at = None
         self._events.append(Ended(reason, status, detail))
 
     _HANDLERS: ClassVar[Mapping[tuple[RequesterState, int], _Handler]] = {
@@ -421,7 +384,7 @@ class Requester:
         (RequesterState.OPEN, FrameType.EVENT): _on_event,
         (RequesterState.OPEN, FrameType.ACK): _on_ack,
         (RequesterState.OPEN, FrameType.STATUS): _on_status,
-        (RequesterState.OPEN, FrameType.NAK): _on_nak,
+        (RequesterState.OPEN, FrameType.NAK): _on_end,
         (RequesterState.OPEN, FrameType.RESET): _on_end,
         (RequesterState.OPEN, FrameType.BYE): _on_end,
         (RequesterState.CLOSING, FrameType.BYE): _on_farewell,
@@ -434,5 +397,4 @@ class Requester:
         RequesterState.OPENING: _expire_opening,
         RequesterState.OPEN: _expire_open,
         RequesterState.CLOSING: _expire_closing,
-        RequesterState.CLOSED: _expire_closed,
     }

@@ -72,6 +72,8 @@ class StatusCame:
     """A STATUS came."""
 
     status: BoardStatus
+    request: int
+    """What `Requester.request_status` returned; 0 from a board that does not repeat it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,23 +248,22 @@ class Responder(Generic[Peer]):
             self._refuse(frame, peer, nak)
 
     def _refuse(self, frame: Frame, peer: Peer, nak: Nak) -> None:
-        answer = Frame(
-            FrameType.NAK,
-            session=frame.session,
-            boot=self._board.boot_id,
-            message=frame.message,
-            payload=encode_nak(nak),
-        )
-        self._out.append((peer, encode_frame(answer)))
+        self._out.append((peer, self._word(FrameType.NAK, nak, frame.session, frame.message)))
 
-    def _end(self, why: Nak, now: float, farewell: FrameType = FrameType.RESET) -> None:
+    def _word(self, kind: FrameType, nak: Nak, session: int, message: int = 0) -> bytes:
+        payload = b"" if kind is FrameType.BYE else encode_nak(nak)
+        boot_id = self._board.boot_id
+        frame = Frame(kind, session=session, boot=boot_id, message=message, payload=payload)
+        return encode_frame(frame)
+
+    def _end(self, why: Nak, now: float, kind: FrameType = FrameType.RESET) -> None:
         """End the session: stop what it runs, then SAFE; later frames of it learn why."""
         holder = self._holder
         if holder is None:
             return
         session = holder.session
         self._out += [(holder.peer, datagram) for datagram in session.datagrams(now)]
-        self._out.append((holder.peer, session.control(farewell)))
+        self._out.append((holder.peer, self._word(kind, why, session.session_id)))
         self._holder = None
         self._ended[session.session_id] = why
         if len(self._ended) > _ENDED_REMEMBERED:
@@ -321,8 +320,10 @@ class Responder(Generic[Peer]):
         out, self._out = self._out, []
         holder = self._holder
         if holder is not None:
-            peer = holder.peer
-            out += [(peer, datagram) for datagram in holder.session.datagrams(now)]
+            datagrams = holder.session.datagrams(now)
+            if datagrams:
+                peer = holder.peer
+                out += [(peer, datagram) for datagram in datagrams]
         return out
 
     def deadline(self) -> float | None:

@@ -70,7 +70,8 @@ class SendWindow:
         self.frames_resent = 0
         self.timeouts = 0
         """Timeouts since something was last acknowledged."""
-        self._head = Frame(0, session=session, boot=boot)
+        self._session = session
+        self._boot = boot
         self._window = window
         self._credit = window
         self._payload_bytes = payload_bytes
@@ -82,9 +83,10 @@ class SendWindow:
         self._resent: list[bytes] = []
         self._order = 0
         self._newest_acknowledged = -1
-        self._armed_at = 0.0
-        self._timeout_s: float | None = None
-        """None until the tail was probed."""
+        self._due = 0.0
+        """When the tail is to be probed or the oldest frame times out, if any is in flight."""
+        self._probed = False
+        """Whether the tail was probed since something was last acknowledged."""
 
     @property
     def in_flight(self) -> int:
@@ -119,7 +121,7 @@ class SendWindow:
             tracked: `acknowledge` reports when the peer has all of it.
         """
         fragments = max(1, -(-len(content) // self._payload_bytes))
-        head = self._head._replace(type=kind, flags=flags, message=message_id, fragments=fragments)
+        head = Frame(kind, flags, self._session, self._boot, 0, 0, message_id, 0, fragments)
         message = _Message(head, memoryview(content), prompt, tracked)
         if first:
             self._queue.appendleft(message)
@@ -133,8 +135,10 @@ class SendWindow:
             now: The time, in seconds.
             acknowledged: Next sequence number expected of the peer, for the headers.
         """
-        datagrams, self._resent = self._resent, []
         queue = self._queue
+        if not queue and not self._resent:
+            return []
+        datagrams, self._resent = self._resent, []
         while queue:
             message = queue[0]
             used = (self.next_sequence - self._oldest) & _MASK
@@ -156,17 +160,18 @@ class SendWindow:
         self, message: _Message, count: int, now: float, acknowledged: int
     ) -> list[bytes]:
         sequence = self.next_sequence
-        head = message.head._replace(sequence=sequence, acknowledged=acknowledged)
         datagrams = encode_fragments(
             message.content,
-            head,
+            message.head,
+            sequence=sequence,
+            acknowledged=acknowledged,
             first=message.sent,
             count=count,
             payload_bytes=self._payload_bytes,
         )
         if self._window <= _SMALL_WINDOW:
             datagrams[-1] = with_flags(datagrams[-1], _ACK_NOW)
-        in_flight, order, number = self._in_flight, self._order, head.message
+        in_flight, order, number = self._in_flight, self._order, message.head.message
         for datagram in datagrams:
             in_flight[sequence] = _InFlight(datagram, number, now, order)
             sequence = (sequence + 1) & _MASK
@@ -175,8 +180,8 @@ class SendWindow:
         self.next_sequence = sequence
         self.frames_sent += count
         message.sent += count
-        if self._timeout_s is None:
-            self._armed_at = now
+        if not self._probed:
+            self._due = now + self.round_trip.probe_s
         return datagrams
 
     def acknowledge_to(self, cumulative: int, now: float) -> list[int]:
@@ -229,10 +234,10 @@ class SendWindow:
     def _progress(self, newest: _InFlight, now: float, delay_s: float) -> None:
         elapsed = now - newest.sent_at
         self.timeouts = 0
-        self._armed_at = now
-        self._timeout_s = None
+        self._probed = False
+        self._due = now + self.round_trip.probe_s
         if newest.tries == 1:
-            self.round_trip.measured(elapsed - delay_s)
+            self.round_trip.measured(max(elapsed - delay_s, 0.0))
         elif elapsed < self.round_trip.least_s:
             return  # too early to be an answer to the repetition: it says nothing about order
         if newest.order > self._newest_acknowledged:
@@ -272,32 +277,30 @@ class SendWindow:
 
     def deadline(self) -> float | None:
         """When `expire` wants to be called; None if nothing is in flight or all was tried."""
-        if not self._in_flight or self.exhausted:
+        if not self._in_flight or self.timeouts >= MAX_TRIES:
             return None
-        if self._timeout_s is None:
-            return self._armed_at + self.round_trip.probe_s()
-        return self._armed_at + self._timeout_s
+        return self._due
 
     def expire(self, now: float) -> None:
         """Probe the tail, or send the oldest frame again, if the time has come."""
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return
-        if self._timeout_s is None:
+        sequence = self._oldest
+        if not self._probed:
+            self._probed = True
             sequence = next(reversed(self._in_flight))
         else:
             self.timeouts += 1
-            if self.exhausted:
-                return
-            sequence = self._oldest
-        self._retransmit(sequence, now, _ACK_NOW)
-        self._armed_at = now
-        self._timeout_s = self.round_trip.timeout_s(self.timeouts)
+        if not self.exhausted:
+            self._try_again(sequence, now)
 
     def revive(self, now: float) -> None:
         """Try again after exhaustion: the peer has been heard of."""
         if self.exhausted and self._in_flight:
             self.timeouts = MAX_TRIES - 1
-            self._retransmit(self._oldest, now, _ACK_NOW)
-            self._armed_at = now
-            self._timeout_s = self.round_trip.timeout_s(self.timeouts)
+            self._try_again(self._oldest, now)
+
+    def _try_again(self, sequence: int, now: float) -> None:
+        self._retransmit(sequence, now, _ACK_NOW)
+        self._due = now + self.round_trip.timeout_s(self.timeouts)

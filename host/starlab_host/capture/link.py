@@ -1,0 +1,43 @@
+"""A link that writes down what it carries. Alters, delays and loses nothing."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from starlab_host.capture.pcap import Captured, PcapWriter
+from starlab_host.links.base import Link
+
+
+class CapturingLink:
+    """Any link, with every datagram of both directions in a capture file.
+
+    Args:
+        link: Carries the datagrams; closed with this one.
+        writer: Takes them down; its file stays open.
+        clock: The time of day in seconds, as `time.time` gives it.
+    """
+
+    def __init__(self, link: Link, writer: PcapWriter, *, clock: Callable[[], float]) -> None:
+        self._link = link
+        self._writer = writer
+        self._clock = clock
+        self._writing = threading.Lock()
+
+    def send(self, datagrams: Sequence[bytes]) -> None:
+        """Write down, then send."""
+        now = self._clock()
+        with self._writing:
+            for datagram in datagrams:
+                self._writer.write(Captured(now, True, bytes(datagram)))
+        self._link.send(datagrams)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """Receive, then write down."""
+        datagram = self._link.receive(timeout_s)
+        if datagram is not None:
+            with self._writing:
+                self._writer.write(Captured(self._clock(), False, datagram))
+        return datagram
+
+    def close(self) -> None:
+        """Give the link up."""
+        self._link.close()

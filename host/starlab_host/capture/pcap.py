@@ -1,0 +1,101 @@
+"""Datagrams of a link in a capture file that Wireshark and scapy open. Knows no frame.
+
+The classic format: a file header, then each packet behind its time and length. A link tells no
+addresses, so the packets get addresses kept for documentation (RFC 5737): host 192.0.2.1 and board
+192.0.2.2.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from starlab_spec.wire import UDP_PORT
+
+HOST_PORT: Final = 49152
+"""Port of the host in the packets written."""
+
+_FILE: Final = struct.Struct("<IHHiIII")
+_FILE_HEADER: Final = _FILE.pack(0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 1)
+"""Little-endian, microseconds, version 2.4, whole packets, link type Ethernet."""
+_RECORD: Final = struct.Struct("<IIII")
+_ETHERNET: Final = struct.Struct(">6s6sH")
+_IP: Final = struct.Struct(">BBHHHBBH4s4s")
+_UDP: Final = struct.Struct(">HHHH")
+_HEADERS_BYTES: Final = _ETHERNET.size + _IP.size + _UDP.size
+_IPV4: Final = 0x0800
+_UDP_PROTOCOL: Final = 17
+_HOST: Final = (bytes.fromhex("020000000001"), bytes((192, 0, 2, 1)), HOST_PORT)
+_BOARD: Final = (bytes.fromhex("020000000002"), bytes((192, 0, 2, 2)), UDP_PORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One datagram as it was sent or received."""
+
+    time_s: float
+    """Seconds since 1970; the file keeps microseconds."""
+    to_board: bool
+    """Whether the host sent it."""
+    datagram: bytes
+
+
+class PcapWriter:
+    """Writes a capture file.
+
+    Args:
+        file: Open for writing bytes, at its beginning; the caller closes it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        file.write(_FILE_HEADER)
+
+    def write(self, captured: Captured) -> None:
+        """Append a datagram."""
+        packet = _packet(captured)
+        seconds, microseconds = divmod(round(captured.time_s * 1e6), 1_000_000)
+        record = _RECORD.pack(seconds, microseconds, len(packet), len(packet))
+        self._file.write(record + packet)
+
+
+def read_pcap(file: BinaryIO) -> Iterator[Captured]:
+    """The datagrams of a file that `PcapWriter` wrote.
+
+    Raises:
+        ValueError: The file is of another format, or cut off.
+    """
+    if file.read(_FILE.size) != _FILE_HEADER:
+        raise ValueError("not a capture file in the form written here")
+    while head := file.read(_RECORD.size):
+        if len(head) < _RECORD.size:
+            raise ValueError("the capture file is cut off")
+        seconds, microseconds, length, _ = _RECORD.unpack(head)
+        packet = file.read(length)
+        if len(packet) < max(length, _HEADERS_BYTES):
+            raise ValueError("the capture file is cut off")
+        source_port, *_ = _UDP.unpack_from(packet, _ETHERNET.size + _IP.size)
+        to_board = source_port == HOST_PORT
+        yield Captured(seconds + microseconds / 1e6, to_board, packet[_HEADERS_BYTES:])
+
+
+def _packet(captured: Captured) -> bytes:
+    source, target = (_HOST, _BOARD) if captured.to_board else (_BOARD, _HOST)
+    length = len(captured.datagram) + _UDP.size
+    # 20-byte header, never fragmented, 64 hops; UDP without its checksum, as IPv4 allows
+    fields = (0x45, 0, length + _IP.size, 0, 0x4000, 64, _UDP_PROTOCOL)
+    checksum = _ip_checksum(_IP.pack(*fields, 0, source[1], target[1]))
+    return b"".join(
+        (
+            _ETHERNET.pack(target[0], source[0], _IPV4),
+            _IP.pack(*fields, checksum, source[1], target[1]),
+            _UDP.pack(source[2], target[2], length, 0),
+            captured.datagram,
+        )
+    )
+
+
+def _ip_checksum(header: bytes) -> int:
+    """RFC 791: the ones' complement of the ones' complement sum of all 16-bit words."""
+    total = sum(struct.unpack(f">{len(header) // 2}H", header))
+    return ~(total % 0xFFFF or 0xFFFF) & 0xFFFF

@@ -1,0 +1,85 @@
+"""Capture files, and a link that writes one. Reads nothing but what it wrote."""
+
+import io
+import struct
+from collections.abc import Sequence
+
+import pytest
+
+from starlab_host.capture import Captured, CapturingLink, PcapWriter, read_pcap
+
+
+class LoopLink:
+    """A link that gives back what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def send(self, datagrams: Sequence[bytes]) -> None:
+        self.sent += datagrams
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        return self.sent.pop(0) if self.sent else None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def written(*captured: Captured) -> bytes:
+    file = io.BytesIO()
+    writer = PcapWriter(file)
+    for one in captured:
+        writer.write(one)
+    return file.getvalue()
+
+
+def test_a_capture_file_has_the_documented_bytes() -> None:
+    data = written(Captured(1_000_000_000.25, True, b"hello"))
+    header, record, packet = data[:24], data[24:40], data[40:]
+    assert header == bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 ffff0000 01000000")
+    assert struct.unpack("<IIII", record) == (1_000_000_000, 250_000, 47, 47)
+    assert packet == (
+        bytes.fromhex("020000000002 020000000001 0800")
+        # 45 00, 33 bytes, no id, not to be fragmented, 64 hops, UDP, checksum by hand:
+        # 4500 + 0021 + 4000 + 4011 + c000 + 0201 + c000 + 0202 = 24935 -> 4937 -> b6c8
+        + bytes.fromhex("4500 0021 0000 4000 4011 b6c8 c0000201 c0000202")
+        + bytes.fromhex("c000 1654 000d 0000")
+        + b"hello"
+    )
+
+
+def test_what_was_written_is_read_back() -> None:
+    captured = [Captured(1.5, True, b"there"), Captured(1.75, False, b""), Captured(2, True, b"x")]
+    assert list(read_pcap(io.BytesIO(written(*captured)))) == captured
+
+
+def test_a_file_cut_off_anywhere_is_refused_or_ends_between_packets() -> None:
+    data = written(Captured(1, True, b"one"), Captured(2, False, b"two"))
+    whole = {24: 0, 24 + 16 + 45: 1, len(data): 2}
+    for end in range(len(data) + 1):
+        file = io.BytesIO(data[:end])
+        if end in whole:
+            assert len(list(read_pcap(file))) == whole[end]
+        else:
+            with pytest.raises(ValueError, match=r"cut off|another|not a capture"):
+                list(read_pcap(file))
+
+
+def test_a_link_writes_down_both_directions_and_alters_nothing() -> None:
+    inner, file = LoopLink(), io.BytesIO()
+    times = iter([1.0, 2.0])
+    link = CapturingLink(inner, PcapWriter(file), clock=lambda: next(times))
+    link.send([b"a", b"b"])
+    assert inner.sent == [b"a", b"b"]
+    assert link.receive(0.1) == b"a"
+    inner.sent.clear()
+    assert link.receive(0.1) is None
+    link.close()
+    assert inner.closed
+    file.seek(0)
+    assert list(read_pcap(file)) == [
+        Captured(1.0, True, b"a"),
+        Captured(1.0, True, b"b"),
+        Captured(2.0, False, b"a"),
+    ]

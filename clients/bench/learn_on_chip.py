@@ -4,9 +4,8 @@ import argparse
 
 import numpy as np
 
-from starlab import Client
+from starlab import Client, prepare
 from starlab.datasets import mnist
-from starlab.working_point import MNIST_FROM_SCRATCH
 
 BATCH = 1000
 
@@ -25,13 +24,8 @@ def main() -> None:
 
     with Client(options.url) as bench:
         board = bench.board(options.board)
-        for array in board.arrays.values():
-            array.form()
-        # random weights in array 2, then rails lowered and thresholds set
-        board.arrays[2].program(MNIST_FROM_SCRATCH.array2_conductance_uS(rng))
-        board.set_supplies(mv=MNIST_FROM_SCRATCH.learning_mv)
-        board.change_settings(**MNIST_FROM_SCRATCH.settings)
-
+        # forms, writes random weights into array 2, lowers the rails, sets the thresholds
+        prepare(board, rng=rng, on_stage=print)
         for step in board.train(training.images, training.labels, batch=BATCH, rng=rng):
             on_1, on_2 = step.pulses.sum(axis=0)
             print(

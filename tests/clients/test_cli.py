@@ -149,7 +149,7 @@ def test_exit_codes_tell_failed_usage_board_and_refused_apart(
     run: Run, server: FakeServer, status: int, problem: dict[str, Any], code: int
 ) -> None:
     server.will_refuse(status, detail="[what] was wrong", **problem)
-    finished = run("form", "--array", "1", "--json")
+    finished = run("form", "1", "--json")
     assert finished.code == code
     assert "[what] was wrong" in finished.result.stderr
     assert finished.json["error"]["detail"] == "[what] was wrong"
@@ -169,7 +169,7 @@ def test_forming_takes_both_arrays_unless_one_is_named(run: Run, server: FakeSer
     assert [request.url.path[-8:] for request in server.requests] == ["s/1/form", "s/2/form"]
     assert finished.json["formed"] == 20
     assert finished.json["arrays"]["2"]["failed"] == 1
-    run("form", "--array", "2", "--rows", "0:3", "--columns", "1,2")
+    run("form", "2", "--rows", "0:3", "--columns", "1,2")
     assert len(server.requests) == 3
     assert server.json == {"rows": "0:3", "columns": "1,2"}
 
@@ -185,13 +185,13 @@ def test_programming_takes_weights_or_conductances_from_a_file(
     )  # fmt: skip
     path = tmp_path / "weights.npy"
     np.save(path, np.ones((100, 10)))
-    finished = run("program", "--array", "2", "--weights", str(path), "--scale-uS", "9", "--json")
+    finished = run("program", "2", "--weights", str(path), "--scale-uS", "9", "--json")
     assert finished.json["in_tolerance"] == 1990
     assert ("scale_uS", "9.0") in server.query
-    assert "1,990 of 2,000" in run("program", "-a", "2", "--weights", str(path)).words
-    assert run("program", "--array", "2").code == 2
+    assert "1,990 of 2,000" in run("program", "2", "--weights", str(path)).words
+    assert run("program", "2").code == 2
     path.write_bytes(b"no array")
-    finished = run("program", "--array", "2", "--weights", str(path))
+    finished = run("program", "2", "--weights", str(path))
     assert finished.code == 2
     assert "--weights" in finished.words
 
@@ -199,15 +199,15 @@ def test_programming_takes_weights_or_conductances_from_a_file(
 def test_reading_gives_values_or_a_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
     cells = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     server.will_answer(npy_bytes(cells), NPY)
-    finished = run("read", "--array", "2", "--rows", "0:3", "--columns", "0:2", "--json")
+    finished = run("read", "2", "--rows", "0:3", "--columns", "0:2", "--json")
     assert finished.json["conductance_uS"] == cells.tolist()
     assert (finished.json["min_uS"], finished.json["max_uS"]) == (0, 11)
     path = tmp_path / "cells.npy"
-    finished = run("read", "--array", "2", "--output", str(path), "--json")
+    finished = run("read", "2", "--output", str(path), "--json")
     assert finished.json["output"] == str(path)
     assert "conductance_uS" not in finished.json
     np.testing.assert_array_equal(np.load(path), cells)
-    assert "8.50" in run("read", "--array", "2").words  # mean of G-
+    assert "8.50" in run("read", "2").words  # mean of G-
 
 
 def test_multiplying_and_inferring_start_with_the_shipped_digits(
@@ -215,10 +215,10 @@ def test_multiplying_and_inferring_start_with_the_shipped_digits(
 ) -> None:
     _, test = mnist()
     server.will_answer(npy_bytes(np.full((3, 100), 5, np.uint8)), NPY)
-    finished = run("vmm", "--array", "1", "--limit", "3", "--json")
+    finished = run("vmm", "1", "--limit", "3", "--json")
     np.testing.assert_array_equal(server.arrays["npy"], test.images[:3])
     assert finished.json["codes"] == [[5] * 100] * 3
-    assert run("vmm", "--array", "2").code == 2
+    assert run("vmm", "2").code == 2
 
     server.answers.clear()
     outputs = np.eye(10, dtype=np.int32)[[7, 2]]
@@ -253,6 +253,23 @@ def test_training_sends_the_settings_that_were_given_and_sums_up(
     assert (result["accuracy"], result["accuracy_by_epoch"]) == (0.75, [0.25, 0.75])
     assert (result["train_steps"], result["pulses"]) == (8, 824)
     assert result["pulses_by_array"] == {"array1": 800, "array2": 24}
+
+
+@pytest.mark.parametrize(
+    ("spread_uS", "middle_uS", "prepares"), [(0.5, 11, True), (4, 11, False), (0.03, 0.05, False)]
+)
+def test_training_prepares_a_chip_that_is_formed_but_has_learned_nothing(
+    run: Run, server: FakeServer, spread_uS: float, middle_uS: float, prepares: bool
+) -> None:
+    cells = np.random.default_rng(1).normal(middle_uS, spread_uS, (2, 100, 10))
+    server.will_answer(npy_bytes(cells.astype(np.float32)), NPY)
+    server.will_refuse(409, type="not-ready", detail="enough seen")
+    assert run("train", "--limit", "4").code == 4
+    seen = [request.url.path.rpartition("/")[2] for request in server.requests]
+    assert seen == ["conductance", "supplies" if prepares else "train-step"]
+    server.requests.clear()
+    run("train", "--limit", "4", "--as-it-is")
+    assert [request.url.path.rpartition("/")[2] for request in server.requests] == ["train-step"]
 
 
 def test_evaluation_takes_own_images_with_labels(

@@ -72,9 +72,9 @@ def test_a_virgin_chip_is_formed_programmed_and_taught_from_the_command_line(
 
     target = np.random.default_rng(1).uniform(5, 17, (2, 100, 10))
     np.save(tmp_path / "target.npy", target)
-    code, report = run("program", "--array", "2", "--conductance", str(tmp_path / "target.npy"))
+    code, report = run("program", "2", "--conductance", str(tmp_path / "target.npy"))
     assert (code, report["in_tolerance"]) == (0, 2000)
-    code, read = run("read", "--array", "2", "--output", str(tmp_path / "cells.npy"))
+    code, read = run("read", "2", "--output", str(tmp_path / "cells.npy"))
     assert (code, read["shape"]) == (0, [2, 100, 10])
     assert np.abs(np.load(tmp_path / "cells.npy") - target).max() < 0.6
 
@@ -84,6 +84,16 @@ def test_a_virgin_chip_is_formed_programmed_and_taught_from_the_command_line(
     code, evaluated = run("evaluate", "--limit", "2000")
     assert (code, evaluated["samples"]) == (0, 2000)
     assert evaluated["accuracy"] > 0.3
+
+
+def test_a_fresh_chip_learns_without_further_ado(url: str, run: Run) -> None:
+    with Client(url) as bench:
+        bench.board("emu0").emulator(seed=4, virgin=False)
+    code, trained = run("train", "--limit", "3000")
+    assert (code, trained["from_scratch"]) == (0, True)
+    code, again = run("train", "--limit", "1000")
+    assert (code, again["from_scratch"]) == (0, False)
+    assert again["accuracy"] > trained["accuracy"]
 
 
 def test_the_sdk_learns_measures_and_refuses(url: str) -> None:

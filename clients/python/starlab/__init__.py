@@ -1,13 +1,17 @@
 """Python SDK of starlab: boards, arrays and learning over REST. Contains no server, no emulator.
 
-from starlab import Client
+A first session::
 
-with Client("http://localhost:8000") as bench:
-    board = bench.board("emu0")
-    board.arrays[1].program(weights=w1, tolerance_uS=0.5)
-    outputs = board.infer(images)
-    for step in board.train(images, labels, th=4):
-        print(step.accuracy)
+    from starlab import Client
+
+    with Client("http://localhost:8000") as bench:
+        board = bench.board("emu0")
+        board.arrays[1].program(weights=w1, tolerance_uS=0.5)
+        outputs = board.infer(images)
+        for step in board.train(images, labels, th=4):
+            print(step.accuracy)
+
+A chip that has learned nothing yet is made ready by ``prepare(board, rng=rng)``.
 """
 
 from starlab.aio import AsyncArray, AsyncBoard, AsyncClient
@@ -31,6 +35,7 @@ from starlab.errors import (
     ServerFailed,
     StarlabError,
 )
+from starlab.preparation import prepare
 from starlab.results import Evaluation, Training, TrainingStep
 
 __all__ = [
@@ -59,4 +64,5 @@ __all__ = [
     "StarlabError",
     "Training",
     "TrainingStep",
+    "prepare",
 ]

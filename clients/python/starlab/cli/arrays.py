@@ -22,14 +22,13 @@ from starlab.cli.terminal import (
 )
 from starlab.datasets import mnist
 from starlab.http import DEFAULT_URL
-
-ExistingFile = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
+from starlab.working_point import ARRAY2_SHAPE
 
 
 def form(
     array: Annotated[
         int | None,
-        typer.Option("--array", "-a", min=1, max=2, help="Which array.", show_default="both"),
+        typer.Argument(min=1, max=2, help="Which array: 1 or 2.", show_default="both"),
     ] = None,
     rows: Rows = None,
     columns: Columns = None,
@@ -58,7 +57,10 @@ def form(
 
 
 def program(
-    array: ArrayNumber,
+    array: Annotated[
+        int | None,
+        typer.Argument(min=1, max=2, help="Which array: 1 or 2.", show_default="by shape"),
+    ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Weights, .npy of shape (inputs, outputs)."),
@@ -83,14 +85,19 @@ def program(
     as_json: Json = False,
 ) -> None:
     """Write weights or conductances from a file."""
-    if (weights is None) == (conductance is None):
-        raise typer.BadParameter("give either --weights or --conductance")
+    match weights, conductance:
+        case Path(), None:
+            name, values = "weights", load_array(weights, "--weights")
+        case None, Path():
+            name, values = "conductance_uS", load_array(conductance, "--conductance")
+        case _:
+            raise typer.BadParameter("give either --weights or --conductance")
+    if array is None:
+        array = 2 if values.shape[-2:] == ARRAY2_SHAPE[-2:] else 1
     with connected(url, board_id, as_json) as (board, terminal):
-        with terminal.progress() as progress:
-            progress.add_task(f"programming array {array}", total=None, note="")
+        with terminal.stages(f"programming array {array}"):
             report = board.arrays[array].program(
-                None if conductance is None else load_array(conductance, "--conductance"),
-                weights=None if weights is None else load_array(weights, "--weights"),
+                **{name: values},
                 scale_uS=scale_uS,
                 tolerance_uS=tolerance_uS,
                 max_pulses=max_pulses,
@@ -104,7 +111,7 @@ def program(
 
 
 def read(
-    array: ArrayNumber,
+    array: ArrayNumber = 1,
     rows: Rows = None,
     columns: Columns = None,
     output: Output = None,
@@ -138,7 +145,7 @@ def read(
 
 
 def vmm(
-    array: ArrayNumber,
+    array: ArrayNumber = 1,
     inputs: Annotated[
         Path | None,
         typer.Option(

@@ -16,12 +16,11 @@ from rich.table import Table
 from starlab.board import Board
 from starlab.cli.local_server import local_server
 from starlab.cli.picture import LearningRecord, draw
-from starlab.cli.preparation import prepare
 from starlab.cli.terminal import BoardId, ExitCode, Json, Terminal, only_board, reporting, table
 from starlab.client import Client
 from starlab.datasets import Digits, mnist
+from starlab.preparation import prepare
 from starlab.results import Evaluation
-from starlab.working_point import MNIST_FROM_SCRATCH
 from starlab_contract import ArrayPulses, Counters
 
 BATCH: Final = 1000
@@ -89,7 +88,9 @@ def demo(
         board = client.board(board_id or only_board(client))
 
         start = board.counters()
-        prepare(board, MNIST_FROM_SCRATCH, rng, progress)
+        preparing = progress.add_task("preparing", total=1, note="")
+        prepare(board, rng=rng, on_stage=lambda stage: progress.update(preparing, note=stage))
+        progress.update(preparing, completed=1, note="")
         before_uS = _conductances_uS(board)
         prepared = board.counters()
         learned = _learn(board, training, test.head(CHECKPOINT_TESTS), epochs, rng, progress)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from starlab.cli.preparation import prepare
 from starlab.cli.terminal import (
     BoardId,
     Json,
@@ -21,7 +20,7 @@ from starlab.cli.terminal import (
 from starlab.datasets import Digits, mnist
 from starlab.http import DEFAULT_URL
 from starlab.inputs import as_bits, as_labels
-from starlab.working_point import MNIST_FROM_SCRATCH
+from starlab.preparation import is_untaught, prepare
 
 Images = Annotated[
     Path | None,
@@ -70,12 +69,14 @@ def train(
         int | None, typer.Option(min=0, help="Shuffle each epoch; left out: keep the order.")
     ] = None,
     from_scratch: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--from-scratch",
-            help="First form the chip, write random weights and set the tried working point.",
+            "--from-scratch/--as-it-is",
+            help="First form what is virgin, wipe what was learned, write random weights and set "
+            "rails and settings that work; or do not.",
+            show_default="only a formed chip that has learned nothing is prepared",
         ),
-    ] = False,
+    ] = None,
     layers: Annotated[str, typer.Option(help="Arrays to tune: 1,2 or 2 or 1.")] = "1,2",
     th: Annotated[int | None, typer.Option(help="Th: output error, output codes.")] = None,
     th1_uS: Annotated[
@@ -100,7 +101,11 @@ def train(
     board_id: BoardId = None,
     as_json: Json = False,
 ) -> None:
-    """Learn labelled images, one after the other. Settings left out stay as they are."""
+    """Learn labelled images, one after the other.
+
+    Settings left out stay as they are. Calling it again goes on with what was learned.
+    """
+    tuned = _layers(layers)
     changes: dict[str, Any] = {
         name: value
         for name, value in (
@@ -119,9 +124,12 @@ def train(
     rng = None if seed is None else np.random.default_rng(seed)
     with connected(url, board_id, as_json) as (board, terminal):
         digits = _digits(images, labels, train=True, limit=limit)
+        if from_scratch is None:
+            from_scratch = tuned == [1, 2] and is_untaught(board)
+        if from_scratch:
+            with terminal.stages("preparing") as on_stage:
+                prepare(board, rng=np.random.default_rng(seed or 0), on_stage=on_stage)
         with terminal.progress() as progress:
-            if from_scratch:
-                prepare(board, MNIST_FROM_SCRATCH, np.random.default_rng(seed or 0), progress)
             task = progress.add_task("learning", total=epochs * len(digits), note="")
             correct = np.zeros(epochs, np.int64)
             pulses = np.zeros(2, np.int64)
@@ -132,7 +140,7 @@ def train(
                 batch=batch,
                 epochs=epochs,
                 rng=rng,
-                layers=_layers(layers),
+                layers=tuned,
                 **changes,
             ):
                 correct[step.epoch] += step.correct.sum()
@@ -152,6 +160,7 @@ def train(
                 "accuracy_by_epoch": accuracy.tolist(),
                 "train_steps": steps,
                 "epochs": epochs,
+                "from_scratch": from_scratch,
                 "pulses": int(pulses.sum()),
                 "pulses_by_array": {"array1": int(pulses[0]), "array2": int(pulses[1])},
                 "wall_time_s": took_s,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -46,7 +46,7 @@ BoardId = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, as the last line on standard output.")
 ]
-ArrayNumber = Annotated[int, typer.Option("--array", "-a", min=1, max=2, help="Which array.")]
+ArrayNumber = Annotated[int, typer.Argument(min=1, max=2, help="Which array: 1 or 2.")]
 Rows = Annotated[str | None, typer.Option(help="Inputs, such as 0:10,12 (ranges half-open).")]
 Columns = Annotated[str | None, typer.Option(help="Outputs, such as 0:10,12 (ranges half-open).")]
 Output = Annotated[
@@ -122,6 +122,14 @@ class Terminal:
             {"error": {"kind": type(error).__name__, "detail": str(error), **error.problem}}
         )
         return typer.Exit(code)
+
+    @contextmanager
+    def stages(self, description: str) -> Iterator[Callable[[str], None]]:
+        """A spinner on standard error, with a function that says what is being done."""
+        with self.progress() as progress:
+            task = progress.add_task(description, total=1, note="")
+            yield lambda stage: progress.update(task, note=stage)
+            progress.update(task, completed=1, note="")
 
     def progress(self) -> Progress:
         """Progress bars on standard error; a task has the field ``note``."""

@@ -5,12 +5,12 @@ The file's origin and licence are in the README beside it.
 
 from dataclasses import dataclass
 from importlib import resources
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Digits", "mnist", "pack", "unpack"]
+__all__ = ["Digits", "Mnist", "mnist", "pack", "unpack"]
 
 PIXELS = 784
 PACKED_BYTES = PIXELS // 8
@@ -39,11 +39,20 @@ class Digits:
         return type(self)(self.images[order], self.labels[order])
 
 
-def mnist() -> tuple[Digits, Digits]:
-    """The MNIST digits, binarised at half grey: 60,000 for training and 10,000 for testing."""
+class Mnist(NamedTuple):
+    """The MNIST digits, binarised at half grey."""
+
+    train: Digits
+    """60,000 digits to learn."""
+    test: Digits
+    """10,000 digits to be tested with."""
+
+
+def mnist() -> Mnist:
+    """The MNIST digits that come with the SDK."""
     file = resources.files(__package__) / "mnist_binary.npz"
     with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return (
+        return Mnist(
             Digits(arrays["train_images"], arrays["train_labels"]),
             Digits(arrays["test_images"], arrays["test_labels"]),
         )

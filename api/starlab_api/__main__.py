@@ -31,8 +31,10 @@ FAILED: Final = 1
 USAGE: Final = 2
 BOARD: Final = 3
 REFUSED: Final = 4
-_DRAIN_S: Final = 5
-"""How long calls under way may take to end after a signal."""
+_DRAIN_S: Final = 3
+"""How long calls under way may go on after a signal; then they are aborted."""
+_GIVE_UP_S: Final = 8
+"""How long they may take to end in all."""
 _NO: Final = ("0", "false", "no", "off")
 
 
@@ -74,7 +76,7 @@ async def _serve(host: str, port: int, settings: ServerSettings, *, trusted: boo
                     lifespan="off",
                     log_config=None,
                     access_log=False,
-                    timeout_graceful_shutdown=_DRAIN_S,
+                    timeout_graceful_shutdown=_GIVE_UP_S,
                 )
                 await _Server(config, app).serve([listener])
         except EmulatorFailed as error:
@@ -101,6 +103,16 @@ class _Server(uvicorn.Server):
             "pid": os.getpid(),
         }
         print(json.dumps(ready), flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let calls under way end, first by themselves, then by aborting what they run."""
+        aborting = asyncio.create_task(self._abort_later())
+        await super().shutdown(sockets)
+        aborting.cancel()
+
+    async def _abort_later(self) -> None:
+        await asyncio.sleep(_DRAIN_S)
+        await asyncio.gather(*(slot.abort() for slot in self._app.state.boards))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ Repeats no command: a call that loses its board fails, and the next one connects
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +13,19 @@ from typing import Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
 from starlab_api.settings import ServerSettings
-from starlab_host import Board, Chip, LinkError, OutcomeUnknown
-from starlab_host.errors import BoardAway
-from starlab_host.links import open_link
-from starlab_host.session import Session
+from starlab_host import (
+    Board,
+    BoardAway,
+    Chip,
+    LinkError,
+    OutcomeUnknown,
+    StarlabHostError,
+    connect,
+)
 
 T = TypeVar("T")
 
+_CLIENT_NAME: Final = "starlab-api"
 _WORK_THREADS: Final = 8
 """Calls of one board that may wait for it at once; more queue up."""
 _RIM_THREADS: Final = 4
@@ -29,30 +36,8 @@ _RIM_THREADS: Final = 4
 class Connection:
     """A board that answers."""
 
-    session: Session
     board: Board
     chip: Chip
-
-    @classmethod
-    def open(cls, url: str) -> "Connection":
-        """Connect, and bring the board's supplies up unless a fault is latched.
-
-        Raises:
-            LinkError: The board does not answer, or does not want a session.
-        """
-        try:
-            link = open_link(url)
-        except OSError as error:
-            raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
-        session = Session.open(link, client_name="starlab-api")
-        board = Board(session)
-        try:
-            if not board.status().faults and not board.is_up():
-                board.bring_up()
-        except BaseException:
-            session.close()
-            raise
-        return cls(session, board, Chip(board))
 
 
 class BoardSlot:
@@ -124,6 +109,12 @@ class BoardSlot:
         """
         return await asyncio.shield(self._submit(self._rim, function))
 
+    async def abort(self) -> None:
+        """Stop what runs on the board, at its next safe point; nothing where it is away."""
+        if self.is_connected:
+            with contextlib.suppress(StarlabHostError):
+                await self.at_once(lambda link: link.board.abort())
+
     async def reconnect(self) -> None:
         """Give up the connection, if there is one, and make a new one.
 
@@ -159,7 +150,7 @@ class BoardSlot:
     def _connected(self) -> Connection:
         with self._lock:
             connection = self._connection
-            if connection is not None and not connection.session.is_closed:
+            if connection is not None and not connection.board.is_closed:
                 return connection
             attempt = self._attempt
             if attempt is None:
@@ -177,7 +168,7 @@ class BoardSlot:
     def _connect(self, attempt: Future[Connection]) -> None:
         """One attempt, which all calls that need the board meanwhile wait for."""
         try:
-            connection = Connection.open(self.url)
+            board = connect(self.url, client_name=_CLIENT_NAME)
         except BaseException as error:
             with self._lock:
                 self._attempt = None
@@ -185,12 +176,12 @@ class BoardSlot:
             return
         with self._lock:
             self._attempt = None
-            self._note_identity(connection.board)
-            self._connection = connection
+            self._note_identity(board)
+            self._connection = connection = Connection(board, Chip(board))
             closed = self._closed
         attempt.set_result(connection)
         if closed:
-            connection.session.close()
+            board.close()
 
     def _note_identity(self, board: Board) -> None:
         known = self.identity
@@ -205,7 +196,7 @@ class BoardSlot:
         with self._lock:
             if self._connection is connection:
                 self._connection = None
-        connection.session.close()
+        connection.board.close()
 
 
 class Boards:

@@ -41,7 +41,7 @@ async def _ask(slot: BoardSlot) -> tuple[BoardStatus, HostStatistics]:
 
 
 def _status(link: Connection) -> tuple[BoardStatus, HostStatistics]:
-    return link.board.status(), link.session.statistics
+    return link.board.status(), link.board.statistics
 
 
 def _view(

@@ -111,6 +111,7 @@ def test_a_register_is_read_by_address_or_name(board: TestClient) -> None:
 
 
 def test_a_register_write_replaces_the_bits_under_the_mask(board: TestClient) -> None:
+    board.patch("/settings", json={"th": 27})
     reply = board.put("/registers/0x140", json={"value": 0xFF, "mask": 0x0F})
     assert reply.json()["value"] == 27 & ~0x0F | 0x0F
     assert board.get("/settings").json()["th"] == 31

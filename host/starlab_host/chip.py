@@ -88,31 +88,35 @@ class Chip:
     ) -> FormReport:
         """Form cells that are still virgin: both cells of each pair at the crossings.
 
-        Cells that are formed already get no pulse. Width and number of the pulses are those of the
-        settings.
+        Pulse and verify: one pulse, then as many again as a cell has had, on what is still virgin,
+        until the settings' number of FORM pulses is spent. Formed cells get no pulse. The width is
+        that of the settings.
 
         Args:
             array: 1 or 2.
             rows: Inputs; None: all.
             columns: Outputs; None: all.
-            on_progress: Told of rows done.
+            on_progress: Told of rows done by the pulses under way.
 
         Raises:
             BadArgument, LimitExceeded: A selection of nothing, or of what does not exist.
         """
         cells = self._cells(array)
         addressed = safety.cell_mask(cells.geometry, rows, columns)
-        virgin = addressed & ~cells.read_formed()
-        pulses = 0
-        if virgin.any():
-            count = getattr(self.settings(), f"form_count_{array}")
-            with cells.restored_pulses():
-                group = MaskedPulses(PulseKind.FORM, virgin, count)
-                pulses = cells.pulse(group, on_progress=on_progress)
         formed = cells.read_formed()
+        virgin_before = addressed & ~formed
+        allowed = getattr(self.settings(), f"form_count_{array}") if virgin_before.any() else 0
+        pulses = given = 0
+        with cells.restored_pulses():
+            while given < allowed and (virgin := addressed & ~formed).any():
+                count = min(max(given, 1), allowed - given)
+                group = MaskedPulses(PulseKind.FORM, virgin, count)
+                pulses += cells.pulse(group, on_progress=on_progress)
+                given += count
+                formed = cells.read_formed()
         return FormReport(
             formed=int((addressed & formed).sum()),
-            newly_formed=int((virgin & formed).sum()),
+            newly_formed=int((virgin_before & formed).sum()),
             failed=int((addressed & ~formed).sum()),
             pulses=pulses,
         )

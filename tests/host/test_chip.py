@@ -112,19 +112,24 @@ def test_forming_gives_pulses_to_virgin_cells_only(virgin_bench: Bench) -> None:
     chip = virgin_bench.chip
     first = chip.form(2, rows=[0, 1], columns=[3])
     assert (first.formed, first.newly_formed, first.failed) == (4, 4, 0)
-    assert first.pulses == virgin_bench.pulses == 4 * 64
+    assert first.pulses == virgin_bench.pulses == 4
     second = chip.form(2, rows=[1, 2])
     assert (second.formed, second.newly_formed, second.failed) == (40, 38, 0)
-    assert second.pulses == 38 * 64
+    assert second.pulses == 38
     conductance = chip.read_conductance_uS(2)
     assert (conductance[:, 1:3] > 5).all()
     assert (conductance[:, 3:] < 0.15).all()
 
 
-def test_forming_too_weakly_reports_the_cells_that_failed(virgin_bench: Bench) -> None:
+def test_forming_too_weakly_stops_at_the_allowed_pulses_and_reports_what_failed(
+    virgin_bench: Bench,
+) -> None:
     virgin_bench.board.set_supplies({"VBLform": 1000})
+    virgin_bench.chip.change_settings(form_count_2=5)
     report = virgin_bench.chip.form(2)
     assert (report.formed, report.newly_formed, report.failed) == (0, 0, 2000)
+    assert report.pulses == virgin_bench.pulses == 5 * 2000
+    assert virgin_bench.chip.settings().form_count_2 == 5
 
 
 def test_a_few_formed_cells_may_be_pulsed_but_the_array_may_not_multiply(

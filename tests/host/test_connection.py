@@ -107,4 +107,4 @@ def test_after_a_restart_only_a_new_connection_helps(emulator: str) -> None:
     with connect(emulator) as board:
         assert board.boot_id != old
         assert board.is_up()
-        assert Chip(board).settings().th == 27
+        assert Chip(board).settings().th == 56

@@ -37,20 +37,20 @@ PUBLISHED = Settings(
     set_count_2=1,
     reset_count_2=1,
     form_count_2=64,
-    th=27,
-    th1_uS=5.0,
-    c1=0.4,
+    th=56,
+    th1_uS=2.5,
+    c1=0.25,
     c1_relative=True,
     c2=0,
-    output_activation="relu",
+    output_activation="none",
     activation_scale=64,
-    activation_amplitude=79,
+    activation_amplitude=100,
     scheme="cyclic",
     phase="set",
     update_pulses_1=1,
     update_pulses_2=1,
-    target_on=79,
-    target_off=0,
+    target_on=100,
+    target_off=-40,
 )
 
 WIDTH_NS = st.integers(1, 256).map(lambda n: 50 * n)
@@ -119,7 +119,7 @@ def test_an_absolute_c1_is_a_number_of_pulses() -> None:
 
 
 def test_making_c1_absolute_without_a_count_is_refused() -> None:
-    with pytest.raises(BadArgument, match=r"^c1 0\.4 is not a whole number$"):
+    with pytest.raises(BadArgument, match=r"^c1 0\.25 is not a whole number$"):
         setting_writes(PUBLISHED, {"c1_relative": False})
 
 

@@ -92,7 +92,7 @@ def learn(
     )
 
 
-def targets_of(labels: np.ndarray, on: int = 79, off: int = 0) -> np.ndarray:
+def targets_of(labels: np.ndarray, on: int = 100, off: int = -40) -> np.ndarray:
     targets = np.full((len(labels), 10), off, np.int32)
     for row, label in zip(targets, labels, strict=True):
         row[label] = on

@@ -59,7 +59,7 @@ def test_a_restart_keeps_cells_and_lifetime_pulses_and_nothing_else(powered: "Be
     assert np.array_equal(board.chip.conductance_uS(1), cells)
     assert board.lifetime_pulses == 2
     assert (board.faults, board.is_safe) == (0, False)
-    assert powered.read("TH") == 27
+    assert powered.read("TH") == 56
     assert powered.do(read_memory(0, 4))[0].data == bytes(4)
     assert powered.refusal(start(Operation.SET)) == (Status.NOT_READY, "supply VWLform is off")
 
@@ -194,7 +194,7 @@ def test_a_command_stops_at_the_first_transaction_that_fails(bench: "Bench") -> 
         (Opcode.WRITE_REG, Status.OK, 0x140),
         (Opcode.WRITE_REG, Status.RANGE, 0x100),
     ]
-    assert (bench.read("TH"), bench.read("TH1")) == (1, 5000)
+    assert (bench.read("TH"), bench.read("TH1")) == (1, 2500)
 
 
 def test_a_dry_run_checks_each_step_on_what_the_ones_before_would_leave(bench: "Bench") -> None:

@@ -40,21 +40,21 @@ class Rules(NamedTuple):
 class Learning:
     """Thresholds and output activation [P; the hidden layer's: R]."""
 
-    threshold: float = 27.0
+    threshold: float = 56.0
     """Th: output errors below it count as 0, in output codes."""
-    hidden_threshold_uS: float = 5.0
+    hidden_threshold_uS: float = 2.5
     """Th1: the same for the error driven back to the hidden layer."""
-    c1: int = 400
+    c1: int = 250
     """C1: a hidden unit below it drives no update of array 2; 0: every unit that is on does."""
     c1_relative: bool = True
     """C1 is in thousandths of max(Y1); else in pulse counts."""
     c2: float = 0.0
     """C2: ReLU: in output codes. Sigmoid, tanh: relative to the derivative's maximum."""
-    activation: Activation = Activation.RELU
+    activation: Activation = Activation.NONE
     """Output activation."""
     activation_scale: float = 64.0
     """s of ``y2 = A * f(z / s)`` for sigmoid and tanh, in output codes."""
-    activation_amplitude: float = 79.0
+    activation_amplitude: float = 100.0
     """A of the same, in output codes."""
 
     def __post_init__(self) -> None:

@@ -1,4 +1,8 @@
-"""Our registers from 0x100 up [O]: identity, learning, batches, faults, counters."""
+"""Our registers from 0x100 up [O]: identity, learning, batches, faults, counters.
+
+Learning wakes up in settings that suit the published converters (8 and 5 bits): no output
+activation, targets of 100 and -40, and thresholds found by search (docs/learning.md).
+"""
 
 from typing import Final
 
@@ -9,11 +13,18 @@ IDENTITY_WORD: Final = 0x53544C52
 
 
 def _word(
-    address: int, name: str, doc: str, *, reset: int = 0, high: int = 31, **more: bool
+    address: int,
+    name: str,
+    doc: str,
+    *,
+    reset: int = 0,
+    high: int = 31,
+    signed: bool = False,
+    read_only: bool = False,
 ) -> Register:
-    access = Access.READ_ONLY if more.get("read_only") else Access.READ_WRITE
-    field = Field("value", high, 0, doc, signed=more.get("signed", False))
-    return Register(address, name, (field,), reset, access, published=False)
+    access = Access.READ_ONLY if read_only else Access.READ_WRITE
+    field = Field("value", high, 0, doc, signed)
+    return Register(address, name, (field,), field.bits(reset), access, published=False)
 
 
 def _counter(address: int, name: str, doc: str) -> list[Register]:
@@ -77,8 +88,8 @@ def extension_registers() -> list[Register]:
             )
             for i in range(8)
         ),
-        _word(0x140, "TH", "Th: output error threshold, in output codes", reset=27, high=16),
-        _word(0x144, "TH1", "Th1: hidden error threshold, in nS", reset=5000),
+        _word(0x140, "TH", "Th: output error threshold, in output codes", reset=56, high=16),
+        _word(0x144, "TH1", "Th1: hidden error threshold, in nS", reset=2500),
         Register(
             0x148,
             "C1",
@@ -86,7 +97,7 @@ def extension_registers() -> list[Register]:
                 Field("value", 15, 0, "absolute: pulse counts; relative: thousandths of max(Y1)"),
                 Field("relative", 31, 31, "1: relative to max(Y1)"),
             ),
-            reset=0x8000_0000 | 400,
+            reset=0x8000_0000 | 250,
             published=False,
         ),
         _word(
@@ -95,7 +106,7 @@ def extension_registers() -> list[Register]:
             "C2: ReLU: output codes; sigmoid, tanh: thousandths of the derivative's maximum",
             high=16,
         ),
-        _word(0x150, "ACTIVATION", "output: 0 none, 1 ReLU, 2 sigmoid, 3 tanh", reset=1, high=1),
+        _word(0x150, "ACTIVATION", "output: 0 none, 1 ReLU, 2 sigmoid, 3 tanh", high=1),
         _word(
             0x154,
             "ACTIVATION_SCALE",
@@ -107,7 +118,7 @@ def extension_registers() -> list[Register]:
             0x158,
             "ACTIVATION_AMPLITUDE",
             "A of y2 = A * f(z / s), in output codes",
-            reset=79,
+            reset=100,
             high=15,
         ),
         _word(0x15C, "SCHEME", "0 cyclic (stellar1), 1 non-cyclic (stellar2)", high=0),
@@ -137,8 +148,8 @@ def extension_registers() -> list[Register]:
         _word(0x188, "BATCH_DONE", "samples that the last batch operation did", read_only=True),
         _word(0x18C, "TARGET_MODE", "0: one label byte per sample; 1: ten signed words", high=0),
         _word(0x190, "TARGET_ADDRESS", "memory address of the labels or targets of sample 0"),
-        _word(0x194, "TARGET_ON", "target of the labelled class", reset=79, high=16, signed=True),
-        _word(0x198, "TARGET_OFF", "target of the other classes", high=16, signed=True),
+        _word(0x194, "TARGET_ON", "target of the labelled class", reset=100, high=16, signed=True),
+        _word(0x198, "TARGET_OFF", "target of the other classes", reset=-40, high=16, signed=True),
         _word(0x19C, "RESULT_ADDRESS", "memory address of the first result record"),
         Register(
             0x1A0,

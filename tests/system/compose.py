@@ -27,6 +27,8 @@ WORK: Final = ROOT / "build" / "compose"
 PROJECT: Final = "starlab-test"
 DIGITS: Final = 1000
 PATIENCE_S: Final = 90.0
+COMMAND_TIMEOUT_S: Final = 1200.0
+"""The longest command is building an image: it installs from the network."""
 IMAGES: Final = {
     "starlab-emulator": "firmware_sim/Dockerfile",
     "starlab-api": "api/Dockerfile",
@@ -37,7 +39,12 @@ def run(*command: str | Path) -> str:
     """Run a command, show it and what it says; returns its standard output."""
     print("$", *command, flush=True)
     return subprocess.run(
-        list(map(str, command)), cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE
+        list(map(str, command)),
+        cwd=ROOT,
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        timeout=COMMAND_TIMEOUT_S,
     ).stdout
 
 
@@ -90,7 +97,7 @@ class Podman:
 
     program = "podman"
 
-    PACKAGES: Final = "podman buildah runc debootstrap netavark aardvark-dns".split()
+    PACKAGES: Final = "podman buildah runc debootstrap netavark aardvark-dns iptables".split()
     BASE_IMAGE: Final = "localhost/python-base:test"
     BASE_PACKAGES: Final = "python3,python3-venv,python3-pip,make,ca-certificates"
     CONFIGURATION: Final = """\
@@ -250,8 +257,8 @@ def main() -> None:
     port = free_port()
     os.environ["STARLAB_PORT"] = str(port)
     engine.build()
-    engine.compose("up", "--detach", "--no-build")
     try:
+        engine.compose("up", "--detach", "--no-build")
         check(engine, f"http://127.0.0.1:{port}")
     except BaseException:
         print(engine.compose("logs"), flush=True)

@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 
-from starlab import Client, prepare
+from starlab import Client, learn, prepare
 from starlab.datasets import mnist
 
 BATCH = 1000
@@ -24,9 +24,8 @@ def main() -> None:
 
     with Client(options.url) as bench:
         board = bench.board(options.board)
-        # forms, writes random weights into array 2, lowers the rails, sets the thresholds
         prepare(board, rng=rng, on_stage=print)
-        for step in board.train(training.images, training.labels, batch=BATCH, rng=rng):
+        for step in learn(board, training.images, training.labels, batch=BATCH, rng=rng):
             on_1, on_2 = step.pulses.sum(axis=0)
             print(
                 f"{step.seen:6,} digits: {step.accuracy:.1%} right before being learned; "

@@ -11,7 +11,8 @@ A first session::
         for step in board.train(images, labels, th=4):
             print(step.accuracy)
 
-A chip that has learned nothing yet is made ready by ``prepare(board, rng=rng)``.
+A chip that has learned nothing yet is made ready by ``prepare(board, rng=rng)`` and taught MNIST
+best by ``learn(board, images, labels)``.
 """
 
 from starlab.aio import AsyncArray, AsyncBoard, AsyncClient
@@ -35,7 +36,7 @@ from starlab.errors import (
     ServerFailed,
     StarlabError,
 )
-from starlab.preparation import prepare
+from starlab.learning import learn, prepare
 from starlab.results import Evaluation, Training, TrainingStep
 
 __all__ = [
@@ -64,5 +65,6 @@ __all__ = [
     "StarlabError",
     "Training",
     "TrainingStep",
+    "learn",
     "prepare",
 ]

@@ -19,7 +19,7 @@ from starlab.cli.picture import LearningRecord, draw
 from starlab.cli.terminal import BoardId, ExitCode, Json, Terminal, only_board, reporting, table
 from starlab.client import Client
 from starlab.datasets import Digits, mnist
-from starlab.preparation import prepare
+from starlab.learning import learn, prepare
 from starlab.results import Evaluation
 from starlab_contract import ArrayPulses, Counters
 
@@ -151,7 +151,8 @@ def _learn(
     task = progress.add_task("learning", total=epochs * len(training), note="")
     seen, running, pulses, checkpoints = [], [], [], [(0, _accuracy(board, test))]
     took_s, began = 0.0, time.monotonic()
-    for step in board.train(training.images, training.labels, batch=BATCH, epochs=epochs, rng=rng):
+    steps = learn(board, training.images, training.labels, batch=BATCH, epochs=epochs, rng=rng)
+    for step in steps:
         took_s += time.monotonic() - began
         seen.append(step.seen)
         running.append(step.accuracy)

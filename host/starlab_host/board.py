@@ -11,7 +11,7 @@ from starlab_host.errors import BadArgument, NotReady, refusal_of
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
 from starlab_host.safety import check_whole
-from starlab_host.session import Progress
+from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
 from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings

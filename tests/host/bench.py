@@ -7,7 +7,7 @@ from typing import Any
 from starlab_host.board import Board
 from starlab_host.chip import Chip
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.session import Progress
+from starlab_host.waiting import Progress
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import BoardStatus

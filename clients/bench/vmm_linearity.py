@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from starlab import Array, Client
 
 ROWS = 40
+BITS = 8
+LARGEST = 2**BITS - 1
+INTEGRATION_NS = 100
 FULL_SCALE_uS = 300.0
-"""Summed conductance difference of the largest code, at the published rails."""
+"""Summed conductance difference of the largest code, at this time and the published rails."""
 
 
 def main() -> None:
@@ -27,13 +30,13 @@ def main() -> None:
     with Client(options.url) as bench:
         board = bench.board(options.board)
         board.arrays[1].form()
-        largest = 2 ** board.settings().adc_bits_1 - 1
+        board.change_settings(adc_bits_1=BITS, integration_time_1_ns=INTEGRATION_NS)
         summed_uS, codes = measure(board.arrays[1])
 
-    ideal = np.clip(summed_uS / FULL_SCALE_uS, 0, 1) * largest
+    ideal = np.clip(summed_uS / FULL_SCALE_uS, 0, 1) * LARGEST
     error = codes - ideal
     print(f"{codes.size:,} products; rms error {np.sqrt(np.mean(error**2)):.2f} codes")
-    draw(summed_uS, codes, error, largest, options.output)
+    draw(summed_uS, codes, error, options.output)
     print(f"picture in {options.output}")
 
 
@@ -59,14 +62,13 @@ def draw(
     summed_uS: NDArray[np.float64],
     codes: NDArray[np.int32],
     error: NDArray[np.float64],
-    largest: int,
     path: str,
 ) -> None:
     """Codes over sums, and their distance from the straight line."""
     figure = Figure(figsize=(7, 6), layout="constrained")
     curve, rest = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     line = np.array([summed_uS.min(), 0, FULL_SCALE_uS, summed_uS.max()])
-    curve.plot(line, np.clip(line / FULL_SCALE_uS, 0, 1) * largest, color="0.6", label="ideal")
+    curve.plot(line, np.clip(line / FULL_SCALE_uS, 0, 1) * LARGEST, color="0.6", label="ideal")
     curve.plot(summed_uS.ravel(), codes.ravel(), ".", markersize=2, label="chip")
     curve.set(ylabel="code", title="Array 1: converter code over summed conductance difference")
     curve.legend(frameon=False)

@@ -187,7 +187,7 @@ def load_array(path: Path, option: str) -> NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise typer.BadParameter(f"{path}: {error}", param_hint=option) from error
+        raise typer.BadParameter(f"{path} is no .npy of numbers", param_hint=option) from error
     if not isinstance(array, np.ndarray):
         raise typer.BadParameter(f"{path} holds several arrays; give one .npy", param_hint=option)
     return array

@@ -5,10 +5,14 @@ A header is read before anything of its announced size is allocated, and the dat
 """
 
 import io
+import lzma
+import math
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +24,20 @@ Array = NDArray[Any]
 NUMBERS: Final = "biuf"
 """Kinds of type that a field may have: truth values, integers, floats."""
 _PLAIN: Final = NUMBERS + "U"
-_HEADER_BYTES_MAX: Final = 10_000
+_MAGIC: Final = b"\x93NUMPY"
+_LENGTH_AT: Final = 8
+_HEADER_BYTES_MAX: Final = 1000
+# The header is the text of a Python dictionary. It is never evaluated: what a stranger sends may
+# take a parser any time and stack, and three fields of a known form are all that there is in it.
+_DESCR: Final = re.compile(r"['\"]descr['\"]\s*:\s*['\"]([<>|=]?[A-Za-z?]\d{0,4})['\"]")
+_FORTRAN_ORDER: Final = re.compile(r"['\"]fortran_order['\"]\s*:\s*(True|False)")
+_SHAPE: Final = re.compile(r"['\"]shape['\"]\s*:\s*\(((?:\s*\d{1,18}\s*,)*\s*\d{0,18}\s*)\)")
 _BAD_ARCHIVE: Final = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    ValueError,  # an offset before the file
     NotImplementedError,  # a compression that there is not
     RuntimeError,  # encrypted
     EOFError,
@@ -39,38 +53,49 @@ def read_npy(content: bytes | memoryview, *, name: str) -> Array:
         name: What messages call the array.
 
     Raises:
-        InvalidInput: It is no `.npy` file, holds objects, or has more or fewer bytes than
-            its header says.
+        InvalidInput: It is no `.npy` file, holds objects, or has more or fewer bytes than its
+            header says.
     """
-    stream = io.BytesIO(content[: _HEADER_BYTES_MAX + 12])
+    header, data = _split_npy(memoryview(content), name)
+    fields = [pattern.search(header) for pattern in (_DESCR, _FORTRAN_ORDER, _SHAPE)]
+    descr, fortran_order, lengths = (field[1] if field else "" for field in fields)
+    if not (descr and fortran_order and all(fields)):
+        raise InvalidInput(name, "is not an .npy file of numbers: its header does not say so")
+    dtype = _dtype(descr, name)
+    shape = tuple(int(length) for length in lengths.split(",") if length.strip())
+    needed = math.prod(shape) * dtype.itemsize
+    if len(data) != needed:
+        raise InvalidInput(
+            name, f"has {len(data)} bytes of data, but shape {shape} of {dtype} takes {needed}"
+        )
+    order: Literal["C", "F"] = "F" if fortran_order == "True" else "C"
     try:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(
-                stream, max_header_size=_HEADER_BYTES_MAX
-            )
-        else:
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(
-                stream, max_header_size=_HEADER_BYTES_MAX
-            )
-    except (ValueError, EOFError, TypeError, SyntaxError) as error:
-        raise InvalidInput(name, f"is not an .npy file: {error}") from error
+        return np.frombuffer(data, dtype).reshape(shape, order=order)
+    except ValueError as error:  # more axes than there can be, or items of no size
+        raise InvalidInput(name, f"has shape {shape} of {dtype}: {error}") from error
+
+
+def _split_npy(content: memoryview, name: str) -> tuple[str, memoryview]:
+    """Header and data of an `.npy` file of any of its three versions."""
+    version = content[6] if len(content) > _LENGTH_AT and bytes(content[:6]) == _MAGIC else 0
+    if version not in (1, 2, 3):
+        raise InvalidInput(name, "is not an .npy file: it does not begin as one")
+    start = _LENGTH_AT + (2 if version == 1 else 4)
+    length = int.from_bytes(content[_LENGTH_AT:start], "little")
+    if length > min(_HEADER_BYTES_MAX, len(content) - start):
+        raise InvalidInput(name, f"is not an .npy file: it has no header of {length} bytes")
+    header = content[start : start + length].tobytes().decode("ascii", "replace")
+    return header, content[start + length :]
+
+
+def _dtype(descr: str, name: str) -> np.dtype[Any]:
+    try:
+        dtype = np.dtype(descr)
+    except (TypeError, ValueError, SyntaxError):
+        raise InvalidInput(name, f"has no type {descr!r}") from None
     if dtype.kind not in _PLAIN:
         raise InvalidInput(name, f"has type {dtype}, expected numbers")
-    count = 1
-    for length in shape:
-        if length < 0:
-            raise InvalidInput(name, f"has shape {shape}")
-        count *= length
-    data = memoryview(content)[stream.tell() :]
-    if len(data) != count * dtype.itemsize:
-        raise InvalidInput(
-            name,
-            f"has {len(data)} bytes of data, but shape {shape} of {dtype} takes "
-            f"{count * dtype.itemsize}",
-        )
-    flat = np.frombuffer(data, dtype)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    return dtype
 
 
 def read_npz(content: bytes, *, limit_bytes: int) -> dict[str, Array]:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
 from starlab_api.settings import ServerSettings
@@ -22,6 +22,7 @@ from starlab_host import (
     StarlabHostError,
     connect,
 )
+from starlab_spec.wire.transactions import identify, json_object
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class BoardSlot:
         self.url = url
         self.restarts = 0
         """Restarts of the board that were seen."""
-        self.identity: Mapping[str, object] | None = None
+        self.identity: Mapping[str, Any] | None = None
         """What the board last said about itself."""
         self._settings = settings
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
@@ -74,8 +75,9 @@ class BoardSlot:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the board answered last, as far as is known."""
-        return self._connection is not None
+        """Whether there is a connection that is not known to be lost."""
+        connection = self._connection
+        return connection is not None and not connection.board.is_closed
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a call that may share the board with others, on a thread.
@@ -108,6 +110,16 @@ class BoardSlot:
             StarlabHostError: As :meth:`read`.
         """
         return await asyncio.shield(self._submit(self._rim, function))
+
+    async def identify(self) -> Mapping[str, Any]:
+        """Ask the board anew who it is: an emulated one may have been given another chip.
+
+        Raises:
+            StarlabHostError: As :meth:`read`.
+        """
+        results = await self.read(lambda link: link.board.execute([identify()], read_only=True))
+        self.identity = json_object(results[0])
+        return self.identity
 
     async def abort(self) -> None:
         """Stop what runs on the board, at its next safe point; nothing where it is away."""
@@ -148,17 +160,18 @@ class BoardSlot:
             raise
 
     def _connected(self) -> Connection:
+        connection = self._connection
+        if connection is not None and not connection.board.is_closed:
+            return connection
+        if connection is not None:
+            self._drop(connection)
         with self._lock:
-            connection = self._connection
-            if connection is not None and not connection.board.is_closed:
-                return connection
+            if self._connection is not None:
+                return self._connection
             attempt = self._attempt
             if attempt is None:
                 attempt = self._attempt = Future()
-                name = f"connect{self.number}"
-                threading.Thread(
-                    target=self._connect, args=[attempt], name=name, daemon=True
-                ).start()
+                threading.Thread(target=self._connect, args=[attempt], daemon=True).start()
         try:
             return attempt.result(self._settings.connect_timeout_s)
         except TimeoutError:
@@ -184,13 +197,9 @@ class BoardSlot:
             board.close()
 
     def _note_identity(self, board: Board) -> None:
-        known = self.identity
-        if known is not None and (known["serial"], known["boot_id"]) != (
-            board.identity["serial"],
-            board.boot_id,
-        ):
+        if self.identity is not None and self.identity["boot_id"] != board.boot_id:
             self.restarts += 1
-        self.identity = {**board.identity, "boot_id": board.boot_id}
+        self.identity = board.identity
 
     def _drop(self, connection: Connection) -> None:
         with self._lock:

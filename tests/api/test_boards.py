@@ -152,6 +152,14 @@ def test_an_emulated_board_lets_time_pass(board: TestClient) -> None:
     assert reply.json()["emulated_time_s"] == pytest.approx(before + 3600)
 
 
+def test_an_emulated_board_takes_another_chip(board: TestClient) -> None:
+    commands = {"device_model": "linear", "virgin": True, "seed": 5}
+    board.post("/emulator", json=commands).raise_for_status()
+    assert board.get("").json()["device_model"] == "linear"
+    assert board.post("/arrays/2/vmm", json={"inputs": [[0] * 100]}).status_code == 409
+    board.post("/emulator", json={"device_model": "nonlinear-3"}).raise_for_status()
+
+
 def test_an_emulator_command_that_is_none_is_refused(board: TestClient) -> None:
     for body in ({"explode": True}, {"device_model": "none"}, {"advance_s": -1}):
         assert board.post("/emulator", json=body).status_code == 422

@@ -6,7 +6,6 @@ status and abort are served meanwhile.
 
 import contextlib
 import random
-import select
 import socket
 import threading
 import time
@@ -24,8 +23,10 @@ PROGRESS_INTERVAL_S: Final = 0.1
 """A command reports its progress so often at most."""
 _BUFFER_BYTES: Final = 4 << 20
 _DATAGRAM_BYTES: Final = 9216
-_BURST: Final = 64
-"""Datagrams taken in before the other things are looked at."""
+_SHORTEST_WAIT_S: Final = 0.0005
+_LONGEST_WAIT_S: Final = 0.25
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens everywhere finds itself."""
 
 
 class ServedBoard(BoardFacts, Protocol):
@@ -79,10 +80,9 @@ class UdpServer:
         self._clock = clock
         self._responder: Responder[_Address] = Responder(board, rng=rng)
         self._socket = _bound(host, port)
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        self._waker = socket.socket(self._socket.family, socket.SOCK_DGRAM)
         self._stopping = False
+        self._timeout_s = 0.0
         self._long: SimpleQueue[Execution | None] = SimpleQueue()
         self._messages: deque[Callable[[float], None]] = deque()
         """What the worker has for the thread of the protocol."""
@@ -110,31 +110,37 @@ class UdpServer:
             self._act()
             self._long.put(None)
             worker.join()
-            for closing in (self._socket, self._woken, self._waker):
-                closing.close()
+            self._socket.close()
+            self._waker.close()
 
     def _serve_once(self) -> None:
-        deadline = self._responder.deadline()
-        wait_s = None if deadline is None else max(deadline - self._clock(), 0.0)
-        readable, _, _ = select.select((self._socket, self._woken), (), (), wait_s)
-        if self._woken in readable:
-            self._hear_worker()
-        if self._socket in readable:
-            self._hear_hosts()
+        responder = self._responder
+        deadline = responder.deadline()
+        arrived = self._receive(_LONGEST_WAIT_S if deadline is None else deadline - self._clock())
+        while self._messages:
+            self._messages.popleft()(self._clock())
         now = self._clock()
-        deadline = self._responder.deadline()
+        if arrived is not None:
+            responder.receive(*arrived, now)
         if deadline is not None and now >= deadline:
-            self._responder.expire(now)
+            responder.expire(now)
         self._act()
 
-    def _hear_hosts(self) -> None:
-        for _ in range(_BURST):
-            try:
-                datagram, address = self._socket.recvfrom(_DATAGRAM_BYTES)
-            except OSError:
-                return
-            self._responder.receive(datagram, address, self._clock())
-            self._act()
+    def _receive(self, wait_s: float) -> tuple[bytes, _Address] | None:
+        """The next datagram and where it is from; None if none came, at the latest after that."""
+        wait_s = min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S)
+        # a timeout too short costs a look around, setting it anew costs every datagram
+        if wait_s < self._timeout_s or not self._timeout_s:
+            self._set_timeout(wait_s)
+        try:
+            return self._socket.recvfrom(_DATAGRAM_BYTES)
+        except OSError:
+            self._set_timeout(wait_s)
+            return None
+
+    def _set_timeout(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._socket.settimeout(timeout_s)
 
     def _act(self) -> None:
         """Execute what is to be executed, and send what is to be sent."""
@@ -184,14 +190,11 @@ class UdpServer:
         self._wake()
 
     def _wake(self) -> None:
+        """Let the thread of the protocol look around: by a datagram that is no frame."""
         with contextlib.suppress(OSError):
-            self._waker.send(b"\0")
-
-    def _hear_worker(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._woken.recv(4096)
-        while self._messages:
-            self._messages.popleft()(self._clock())
+            host, *rest = self._socket.getsockname()
+            here = _LOOPBACK.get(host, host)
+            self._waker.sendto(b"", (here, *rest))
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -201,7 +204,6 @@ def _bound(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        bound.setblocking(False)
         bound.bind(address)
     except OSError:
         bound.close()

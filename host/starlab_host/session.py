@@ -304,15 +304,20 @@ class Session:
     def _lead(self, waiter: Waiter) -> None:
         """Read the link for all until there is something new for this waiter."""
         requester, receive, clock = self._requester, self._link.receive, self._clock
+        now = clock()
         with self._lock:
-            wait_s = self._turn(clock())
+            deadline = requester.deadline()
         while not waiter.stirred:
-            datagram = receive(wait_s)
+            wait_s = _LONGEST_WAIT_S if deadline is None else min(deadline - now, _LONGEST_WAIT_S)
+            datagram = receive(wait_s if wait_s > 0 else 0.0)
             with self._lock:
                 now = clock()
                 if datagram is not None:
                     requester.receive(datagram, now)
-                wait_s = self._turn(now)
+                if deadline is not None and now >= deadline:
+                    requester.expire(now)
+                self._turn(now)
+                deadline = requester.deadline()
 
     def _rouse_another(self) -> None:
         """Nobody leads now: let a waiting thread find out."""
@@ -321,32 +326,21 @@ class Session:
                 waiter.rouse()
                 return
 
-    def _turn(self, now: float) -> float:
-        """Do what is due, tell who waits, send; returns for how long nothing else is due."""
-        requester = self._requester
-        deadline = requester.deadline()
-        if deadline is not None and now >= deadline:
-            requester.expire(now)
-            deadline = requester.deadline()
-        for event in requester.events():
+    def _turn(self, now: float) -> None:
+        """Tell the waiters what has happened, and send what is to be sent."""
+        for event in self._requester.events():
             self._on_event(event, now)
-        datagrams = requester.datagrams(now)
+        datagrams = self._requester.datagrams(now)
         if datagrams:
             self._link.send(datagrams)
-        if deadline is None:
-            return _LONGEST_WAIT_S
-        return min(max(deadline - now, 0.0), _LONGEST_WAIT_S)
 
     def _on_event(self, event: RequesterEvent, now: float) -> None:
         match event:
-            case Opened():
-                for waiter in self._waiters:
-                    waiter.stir()
             case Replied(message_id, payload, round_trip_s):
+                self._round_trips.add(round_trip_s)
                 if message_id in self._commands:
                     _, waiter = self._commands[message_id]
                     waiter.stir(payload)
-                self._round_trips.add(round_trip_s)
             case Reported(message_id, news):
                 if message_id in self._commands and news.kind is EventKind.PROGRESS:
                     _, waiter = self._commands[message_id]
@@ -356,6 +350,9 @@ class Session:
                 for waiter in self._waiters:
                     if waiter.request is not None and waiter.request <= (request or waiter.request):
                         waiter.stir(status)
+            case Opened():
+                for waiter in self._waiters:
+                    waiter.stir()
             case Ended():
                 self._ended = event
                 asked = {number: asked for number, (asked, _) in self._commands.items()}
@@ -389,12 +386,13 @@ class Session:
                         self._rouse_another()
 
     def _drain(self) -> None:
-        """Take in all that has come, without waiting."""
-        datagram: bytes | None = b""
+        """Take in all that has come, without waiting, and do what is due."""
+        datagram = self._link.receive(0.0)
         while datagram is not None:
-            datagram = self._link.receive(0.0)
             with self._lock:
-                now = self._clock()
-                if datagram is not None:
-                    self._requester.receive(datagram, now)
-                self._turn(now)
+                self._requester.receive(datagram, self._clock())
+            datagram = self._link.receive(0.0)
+        with self._lock:
+            now = self._clock()
+            self._requester.expire(now)
+            self._turn(now)

@@ -14,7 +14,7 @@ class Link(Protocol):
         """
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next datagram from the board; None if none came in that time.
+        """The next datagram from the board; None if none came in that time, or less.
 
         One thread at a time calls it.
         """

@@ -11,10 +11,6 @@ RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the system, which may give less: room for several windows of datagrams."""
 _DATAGRAM_BYTES: Final = 9216
 """More than the largest frame."""
-_UDP_SEGMENT: Final = 103
-"""Linux: one call sends many datagrams of equal size; not among the constants of `socket`."""
-_SEGMENTS: Final = 40
-"""Datagrams of full size that one such call takes: 64 kB in all."""
 
 
 class UdpLink:
@@ -34,8 +30,8 @@ class UdpLink:
         ]
         self._socket = socket.socket(family, kind, protocol)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        self._socket.setblocking(False)
         self._socket.connect(address)
+        self._timeout_s: float | None = None
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send datagrams; nobody listening there is a loss like any other."""
@@ -44,11 +40,15 @@ class UdpLink:
                 self._socket.send(datagram)
 
     def receive(self, timeout_s: float) -> bytes | None:
-        """The next datagram; None if none came in that time, or nobody listens there."""
+        """The next datagram; None if none came in that time or less, or nobody listens there."""
         try:
-            self._socket.settimeout(timeout_s)
+            # a timeout too short costs a look around, setting it anew costs every datagram
+            if self._timeout_s is None or timeout_s < self._timeout_s:
+                self._socket.settimeout(timeout_s)
+                self._timeout_s = timeout_s
             return self._socket.recv(_DATAGRAM_BYTES)
         except OSError:
+            self._timeout_s = None
             return None
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from typing import ClassVar, Final
 
 from starlab_spec.wire.codec import encode_ack, encode_event, encode_frame
@@ -46,16 +46,23 @@ class Grant:
     features: int
 
 
-class Standing(Enum):
+class Standing(IntEnum):
     """Where a command stands by its message id when it arrives."""
 
-    NEXT = "the one to execute next"
-    HELD = "ahead, and already here"
-    AHEAD = "ahead, inside the window"
-    OUTSIDE = "ahead, outside the window"
-    EXECUTING = "being executed"
-    ANSWERED = "answered, the reply is known"
-    FORGOTTEN = "answered so long ago that the reply is forgotten"
+    NEXT = 1
+    """The one to execute next."""
+    HELD = 2
+    """Ahead, and already here."""
+    AHEAD = 3
+    """Ahead, inside the window."""
+    OUTSIDE = 4
+    """Ahead, outside the window."""
+    EXECUTING = 5
+    """Being executed."""
+    ANSWERED = 6
+    """Answered, and the reply is known."""
+    FORGOTTEN = 7
+    """Answered so long ago that the reply is forgotten."""
 
 
 _NEW: Final = frozenset({Standing.NEXT, Standing.AHEAD})

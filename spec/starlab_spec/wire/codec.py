@@ -129,7 +129,10 @@ def decode_frame(datagram: bytes) -> Frame:
     size = len(datagram)
     if size < FRAME_OVERHEAD_BYTES:
         raise FrameError(f"{size} bytes are below the {FRAME_OVERHEAD_BYTES} bytes of a frame")
-    magic, version, kind, flags, length, *rest = _HEADER.unpack_from(datagram)
+    fields = _HEADER.unpack_from(datagram)
+    magic, version, kind, flags, length, session, boot, sequence, acked, message, part, parts = (
+        fields
+    )
     end = HEADER_BYTES + length
     if magic != MAGIC:
         raise FrameError(f"magic 0x{magic:04X} is not 0x{MAGIC:04X}")
@@ -139,9 +142,8 @@ def decode_frame(datagram: bytes) -> Frame:
         raise FrameError("the CRC does not match")
     if version != VERSION:
         raise UnknownVersion(version)
-    session, boot, sequence, acked, message, fragment, fragments = rest
     payload = datagram[HEADER_BYTES:end]
-    return Frame(kind, flags, session, boot, sequence, acked, message, fragment, fragments, payload)
+    return Frame(kind, flags, session, boot, sequence, acked, message, part, parts, payload)
 
 
 def header_of(datagram: bytes) -> Frame:

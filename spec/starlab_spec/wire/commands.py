@@ -52,9 +52,10 @@ class CommandLedger:
         self.outstanding[message_id] = command
         if urgent:
             self._queue(command, first=True)
-        else:
+        elif self._waiting or not self._is_admitted(command):
             self._waiting.append(command)
-            self._admit()
+        else:
+            self._queue(command)
         return message_id
 
     def replied(self, message_id: int) -> Command:
@@ -113,13 +114,13 @@ class CommandLedger:
         ]
 
     def _admit(self) -> None:
-        """Queue waiting commands as far as the board is sure to hold them."""
-        while self._waiting:
-            command = self._waiting[0]
-            if command.message_id - next(iter(self.outstanding)) >= self._window:
-                return
-            self._waiting.popleft()
-            self._queue(command)
+        """Queue waiting commands as far as the board takes them."""
+        while self._waiting and self._is_admitted(self._waiting[0]):
+            self._queue(self._waiting.popleft())
+
+    def _is_admitted(self, command: Command) -> bool:
+        """Whether the board is sure to hold a command until its turn comes."""
+        return command.message_id - next(iter(self.outstanding)) < self._window
 
     def _queue(self, command: Command, *, first: bool = False) -> None:
         self._send.queue(

@@ -210,8 +210,14 @@ def _rest(name: str, shape: Shape, meaning: str) -> WireField:
     return WireField(name, None, shape, meaning)
 
 
-_NEXT_MESSAGE: Final = _number("next_message", 4, "Message id that the board executes next.")
+_NEXT_MESSAGE: Final = _number("next_message_id", 4, "Message id that the board executes next.")
 _LIFETIME: Final = _number("lifetime_pulses", 8, "Programming pulses applied to the chip, ever.")
+_REFUSAL: Final = (
+    WireField("status", 1, Shape.CHOICE, "Why.", STATUSES),
+    _zero(1),
+    _number("detail_length", 2, "Bytes of the detail."),
+    _rest("detail", Shape.TEXT, "What was asked, the limit, the unit; for people."),
+)
 
 PAYLOADS: Final[Mapping[FrameType, tuple[WireField, ...]]] = {
     FrameType.ANNOUNCE: (
@@ -254,18 +260,14 @@ PAYLOADS: Final[Mapping[FrameType, tuple[WireField, ...]]] = {
     ),
     FrameType.STATUS: (
         _NEXT_MESSAGE,
-        _number("executing_message", 4, "Message id in execution; 0 for none."),
+        _number("executing_message_id", 4, "Message id in execution; 0 for none."),
         _LIFETIME,
         _hex("faults", 4, "Fault latches; 0 for none."),
         WireField("state", 1, Shape.CHOICE, "What the board is doing.", STATES),
         _zero(3),
     ),
-    FrameType.NAK: (
-        WireField("status", 1, Shape.CHOICE, "Why it is refused.", STATUSES),
-        _zero(1),
-        _number("detail_length", 2, "Bytes of the detail."),
-        _rest("detail", Shape.TEXT, "What was asked, the limit, the unit; for people."),
-    ),
+    FrameType.RESET: _REFUSAL,
+    FrameType.NAK: _REFUSAL,
     FrameType.EVENT: (
         WireField("kind", 1, Shape.CHOICE, "What has happened.", EVENT_KINDS),
         _zero(3),
@@ -274,7 +276,10 @@ PAYLOADS: Final[Mapping[FrameType, tuple[WireField, ...]]] = {
         _rest("text", Shape.TEXT, "For people."),
     ),
 }
-"""Payload by frame type. COMMAND and REPLY carry transactions and results; others are empty."""
+"""Payload by frame type. COMMAND and REPLY carry transactions and results; others are empty.
+
+RESET has its payload when a board sends it; that of a host is empty.
+"""
 
 _WORDS: Final = _rest("words", Shape.WORDS, "The values.")
 _CODE: Final = _number("code", 4, "Converter code, 0 .. 255.")

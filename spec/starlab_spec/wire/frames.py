@@ -198,9 +198,8 @@ class HelloAck:
     """Serial, firmware, geometry and so on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """Payload of ACK: which frames have arrived."""
+class Acknowledgement(NamedTuple):
+    """Payload of ACK: which frames have arrived. A named tuple, like `Frame`."""
 
     cumulative: int
     """Next sequence number expected: all before it have arrived."""

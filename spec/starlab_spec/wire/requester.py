@@ -61,7 +61,7 @@ class Requester:
     """
 
     def __init__(self, hello: Hello, *, rng: random.Random) -> None:
-        self.state = RequesterState.OPENING
+        self._enter(RequesterState.OPENING)
         self.answer: HelloAck | None = None
         """What the board granted; None until then."""
         self.last_status: BoardStatus | None = None
@@ -82,6 +82,10 @@ class Requester:
         self._requests = 0
         self._revivals = 0
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
+
+    def _enter(self, state: RequesterState) -> None:
+        self.state = state
+        self._handlers = self._HANDLERS[state]
 
     def _establish(self, answer: HelloAck, their_sequence: int) -> None:
         """Begin with frames and commands on the terms of an answer."""
@@ -132,7 +136,7 @@ class Requester:
     def close(self, now: float) -> None:
         """Say BYE."""
         if self.state is RequesterState.OPEN:
-            self.state = RequesterState.CLOSING
+            self._enter(RequesterState.CLOSING)
             self._say_bye(now)
 
     def datagrams(self, now: float) -> list[bytes]:
@@ -237,7 +241,7 @@ class Requester:
         """Take in a datagram. Nothing that arrives makes this raise."""
         try:
             frame = codec.decode_frame(datagram)
-            handler = self._HANDLERS.get((self.state, frame.type))
+            handler = self._handlers.get(frame.type)
             if handler is not None:
                 self._frames_received += 1
                 handler(self, frame, now)
@@ -252,7 +256,7 @@ class Requester:
             self._frames_dropped += 1
             return
         self.answer = answer
-        self.state = RequesterState.OPEN
+        self._enter(RequesterState.OPEN)
         self._establish(answer, frame.sequence)
         if self._greeting.tries == 1:
             self._send.round_trip.measured(now - self._greeting.said_at)
@@ -374,22 +378,29 @@ class Requester:
         )
 
     def _end(self, reason: EndReason, detail: str, status: int = Status.OK) -> None:
-        self.state = RequesterState.CLOSED
+        self._enter(RequesterState.CLOSED)
         self._events.append(Ended(reason, status, detail))
 
-    _HANDLERS: ClassVar[Mapping[tuple[RequesterState, int], _Handler]] = {
-        (RequesterState.OPENING, FrameType.HELLO_ACK): _on_hello_ack,
-        (RequesterState.OPENING, FrameType.NAK): _on_refusal,
-        (RequesterState.OPEN, FrameType.REPLY): _on_reply,
-        (RequesterState.OPEN, FrameType.EVENT): _on_event,
-        (RequesterState.OPEN, FrameType.ACK): _on_ack,
-        (RequesterState.OPEN, FrameType.STATUS): _on_status,
-        (RequesterState.OPEN, FrameType.NAK): _on_end,
-        (RequesterState.OPEN, FrameType.RESET): _on_end,
-        (RequesterState.OPEN, FrameType.BYE): _on_end,
-        (RequesterState.CLOSING, FrameType.BYE): _on_farewell,
-        (RequesterState.CLOSING, FrameType.RESET): _on_farewell,
-        (RequesterState.CLOSING, FrameType.NAK): _on_farewell,
+    _HANDLERS: ClassVar[Mapping[RequesterState, Mapping[int, _Handler]]] = {
+        RequesterState.OPENING: {
+            FrameType.HELLO_ACK: _on_hello_ack,
+            FrameType.NAK: _on_refusal,
+        },
+        RequesterState.OPEN: {
+            FrameType.REPLY: _on_reply,
+            FrameType.EVENT: _on_event,
+            FrameType.ACK: _on_ack,
+            FrameType.STATUS: _on_status,
+            FrameType.NAK: _on_end,
+            FrameType.RESET: _on_end,
+            FrameType.BYE: _on_end,
+        },
+        RequesterState.CLOSING: {
+            FrameType.BYE: _on_farewell,
+            FrameType.RESET: _on_farewell,
+            FrameType.NAK: _on_farewell,
+        },
+        RequesterState.CLOSED: {},
     }
     """What a frame means in each state; a frame that is not here is dropped."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from starlab_spec.wire.frames import BoardStatus, Event, HelloAck
 
@@ -48,9 +49,8 @@ class Opened:
     answer: HelloAck
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """A reply came, once for each command."""
+class Replied(NamedTuple):
+    """A reply came, once for each command. A named tuple, as one is made for every command."""
 
     message_id: int
     payload: bytes

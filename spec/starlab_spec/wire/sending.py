@@ -70,6 +70,8 @@ class SendWindow:
         self.frames_resent = 0
         self.timeouts = 0
         """Timeouts since something was last acknowledged."""
+        self.exhausted = False
+        """Whether the oldest frame in flight was tried so often that it counts as undeliverable."""
         self._session = session
         self._boot = boot
         self._window = window
@@ -92,11 +94,6 @@ class SendWindow:
     def in_flight(self) -> int:
         """Frames handed out and not yet acknowledged."""
         return len(self._in_flight)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether the oldest frame in flight was tried so often that it counts as undeliverable."""
-        return self.timeouts >= MAX_TRIES
 
     def queue(
         self,
@@ -234,7 +231,7 @@ class SendWindow:
     def _progress(self, newest: _InFlight, now: float, delay_s: float) -> None:
         elapsed = now - newest.sent_at
         self.timeouts = 0
-        self._probed = False
+        self.exhausted = self._probed = False
         self._due = now + self.round_trip.probe_s
         if newest.tries == 1:
             self.round_trip.measured(max(elapsed - delay_s, 0.0))
@@ -277,7 +274,7 @@ class SendWindow:
 
     def deadline(self) -> float | None:
         """When `expire` wants to be called; None if nothing is in flight or all was tried."""
-        if not self._in_flight or self.timeouts >= MAX_TRIES:
+        if not self._in_flight or self.exhausted:
             return None
         return self._due
 
@@ -292,6 +289,7 @@ class SendWindow:
             sequence = next(reversed(self._in_flight))
         else:
             self.timeouts += 1
+            self.exhausted = self.timeouts >= MAX_TRIES
         if not self.exhausted:
             self._try_again(sequence, now)
 
@@ -299,6 +297,7 @@ class SendWindow:
         """Try again after exhaustion: the peer has been heard of."""
         if self.exhausted and self._in_flight:
             self.timeouts = MAX_TRIES - 1
+            self.exhausted = False
             self._try_again(self._oldest, now)
 
     def _try_again(self, sequence: int, now: float) -> None:

@@ -150,7 +150,7 @@ local PAYLOADS = {
       },
     },
     {
-      name = "next_message",
+      name = "next_message_id",
       shape = "NUMBER",
       size = 4,
       about = "Message id that the board executes next.",
@@ -192,13 +192,13 @@ local PAYLOADS = {
   },
   [10] = {
     {
-      name = "next_message",
+      name = "next_message_id",
       shape = "NUMBER",
       size = 4,
       about = "Message id that the board executes next.",
     },
     {
-      name = "executing_message",
+      name = "executing_message_id",
       shape = "NUMBER",
       size = 4,
       about = "Message id in execution; 0 for none.",
@@ -224,12 +224,45 @@ local PAYLOADS = {
     },
     {name = "reserved", shape = "ZERO", size = 3, about = "Zero."},
   },
+  [12] = {
+    {
+      name = "status",
+      shape = "CHOICE",
+      size = 1,
+      about = "Why.",
+      named = {
+        {0, "OK", "Done."},
+        {1, "BAD_REQUEST", "The request cannot be read, or makes no sense here."},
+        {2, "RANGE", "A value or an address is outside its limits."},
+        {3, "UNSUPPORTED", "This board cannot do that."},
+        {4, "BUSY", "There is no room now; send it again later."},
+        {5, "IN_PROGRESS", "That command is being executed; its reply will come."},
+        {6, "ID_REUSED", "The message id belongs to another command; the session ends."},
+        {7, "TOO_OLD", "Its reply is no longer known; it is not executed again."},
+        {8, "FENCED", "The lease epoch is older than the newest that the board has seen."},
+        {9, "INTERLOCK", "A safe limit forbids it: its name, the value asked, the limit."},
+        {10, "COMPLIANCE", "A current ran into its compliance limit."},
+        {11, "HARDWARE_FAULT", "A fault is latched; drivers stay off until it is cleared."},
+        {12, "NOT_READY", "A supply rail is off or has not settled."},
+        {13, "ABORTED", "Stopped at a safe point, or before it began."},
+        {14, "OUTCOME_UNKNOWN", "Whether it was executed cannot be known any more."},
+      },
+    },
+    {name = "reserved", shape = "ZERO", size = 1, about = "Zero."},
+    {name = "detail_length", shape = "NUMBER", size = 2, about = "Bytes of the detail."},
+    {
+      name = "detail",
+      shape = "TEXT",
+      counted = true,
+      about = "What was asked, the limit, the unit; for people.",
+    },
+  },
   [13] = {
     {
       name = "status",
       shape = "CHOICE",
       size = 1,
-      about = "Why it is refused.",
+      about = "Why.",
       named = {
         {0, "OK", "Done."},
         {1, "BAD_REQUEST", "The request cannot be read, or makes no sense here."},

@@ -96,7 +96,7 @@ def test_a_header_reads_by_the_table_as_it_was_written() -> None:
                 "window": 3,
                 "payload_bytes": 4,
                 "features": 2,
-                "next_message": 5,
+                "next_message_id": 5,
                 "lifetime_pulses": 1 << 40,
                 "identity": b'{"b":2}',
             },
@@ -110,8 +110,8 @@ def test_a_header_reads_by_the_table_as_it_was_written() -> None:
             FrameType.STATUS,
             codec.encode_status(BoardStatus(3, 2, 1 << 33, 0x80, BoardState.FAULT)),
             {
-                "next_message": 3,
-                "executing_message": 2,
+                "next_message_id": 3,
+                "executing_message_id": 2,
                 "lifetime_pulses": 1 << 33,
                 "faults": 0x80,
                 "state": 3,
@@ -122,11 +122,8 @@ def test_a_header_reads_by_the_table_as_it_was_written() -> None:
             codec.encode_event(Event(EventKind.PROGRESS, 3, 10, "learning")),
             {"kind": 1, "done": 3, "total": 10, "text": b"learning"},
         ),
-        (
-            FrameType.NAK,
-            codec.encode_nak(Nak(8, "lease")),
-            {"status": 8, "detail": b"lease"},
-        ),
+        (FrameType.NAK, codec.encode_nak(Nak(8, "lease")), {"status": 8, "detail": b"lease"}),
+        (FrameType.RESET, codec.encode_nak(Nak(6, "id")), {"status": 6, "detail": b"id"}),
     ],
 )
 def test_a_payload_reads_by_the_table_as_it_was_written(

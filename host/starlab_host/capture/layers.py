@@ -202,7 +202,7 @@ class HelloAck(Packet):
         ShortField("window", 32),
         ShortField("payload_bytes", 1408),
         FlagsField("features", 0, 16, FEATURES),
-        IntField("next_message", 1),
+        IntField("next_message_id", 1),
         LongField("lifetime_pulses", 0),
         FieldLenField("identity_length", None, length_of="identity", fmt="!H"),
         StrLenField("identity", b"{}", length_from=lambda pkt: pkt.identity_length),
@@ -226,8 +226,8 @@ class Status(Packet):
 
     name = "starlab STATUS"
     fields_desc: ClassVar[list[AnyField]] = [
-        IntField("next_message", 1),
-        IntField("executing_message", 0),
+        IntField("next_message_id", 1),
+        IntField("executing_message_id", 0),
         LongField("lifetime_pulses", 0),
         XIntField("faults", 0),
         ByteEnumField("state", 0, STATES),
@@ -322,13 +322,14 @@ PAYLOADS: Final = {
     6: Reply,
     8: Ack,
     10: Status,
+    12: Nak,
     13: Nak,
     14: Event,
 }
-"""Payload layer by frame type; the other types carry nothing."""
+"""Payload layer by frame type; the other types carry nothing. A board's RESET says why, as NAK."""
 
 for _type, _layer in PAYLOADS.items():
-    bind_layers(Frame, _layer, type=_type)
+    bind_layers(Frame, _layer, type=_type)  # the last of two types is the one built by itself
 bind_bottom_up(UDP, Frame, dport=PORT)
 bind_bottom_up(UDP, Frame, sport=PORT)
 bind_layers(UDP, Frame, dport=PORT)

@@ -27,12 +27,8 @@ from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
 from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import (
-    READ_ONLY_OPCODES,
     Result,
     Status,
-    Transaction,
-    decode_transactions,
-    describe,
     encode_results,
 )
 
@@ -281,19 +277,14 @@ class BoardSession:
 
     def _begin(self, request: Request, *, repeated: bool) -> Execution | None:
         try:
-            transactions = decode_transactions(request.payload)
+            transactions = request.decode()
         except TransactionError as error:
             refusal = request.refusal(Status.BAD_REQUEST, str(error))
         else:
-            writing = _first_that_writes(transactions) if request.read_only else None
-            if writing is None:
-                execution = Execution(self.session_id, request, transactions, repeated=repeated)
-                if not repeated:
-                    self.executing = execution
-                return execution
-            refusal = request.refusal(
-                Status.BAD_REQUEST, f"READ_ONLY with {describe([writing])}, which is no read"
-            )
+            execution = Execution(self.session_id, request, transactions, repeated=repeated)
+            if not repeated:
+                self.executing = execution
+            return execution
         if repeated:
             self._send_reply(request.message_id, encode_results([refusal]))
         else:
@@ -399,7 +390,3 @@ class BoardSession:
         Standing.FORGOTTEN: _answer_forgotten,
     }
     """What a board does with a command, by its standing; the rules of "Exactly once"."""
-
-
-def _first_that_writes(transactions: Sequence[Transaction]) -> Transaction | None:
-    return next((t for t in transactions if t.opcode not in READ_ONLY_OPCODES), None)

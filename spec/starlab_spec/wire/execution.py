@@ -8,8 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from starlab_spec.wire.errors import TransactionError
 from starlab_spec.wire.frames import FrameFlag
-from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction
+from starlab_spec.wire.transactions import (
+    READ_ONLY_OPCODES,
+    Opcode,
+    Result,
+    Status,
+    Transaction,
+    decode_transactions,
+    describe,
+)
 
 _READ_ONLY: Final = int(FrameFlag.READ_ONLY)
 _DRY_RUN: Final = int(FrameFlag.DRY_RUN)
@@ -67,6 +76,21 @@ class Request:
     def is_abort(self) -> bool:
         """Whether it asks to stop what runs."""
         return self.payload[:1] == _ABORT_HEAD
+
+    def decode(self) -> list[Transaction]:
+        """What it asks, in order.
+
+        Raises:
+            TransactionError: That cannot be read, or is more than to read in spite of READ_ONLY.
+        """
+        transactions = decode_transactions(self.payload)
+        if self.read_only:
+            for transaction in transactions:
+                if transaction.opcode not in READ_ONLY_OPCODES:
+                    raise TransactionError(
+                        f"READ_ONLY with {describe([transaction])}, which is no read"
+                    )
+        return transactions
 
     def refusal(self, status: Status, detail: str) -> Result:
         """The result of a command that is not executed: of its first transaction."""

@@ -13,7 +13,6 @@ from starlab_spec.wire.commands import CommandLedger
 from starlab_spec.wire.congestion import RTO_INITIAL_S
 from starlab_spec.wire.errors import WireError
 from starlab_spec.wire.frames import (
-    KEEPALIVE_S,
     BoardStatus,
     Frame,
     FrameFlag,
@@ -23,6 +22,7 @@ from starlab_spec.wire.frames import (
     Nak,
 )
 from starlab_spec.wire.greeting import Greeting
+from starlab_spec.wire.keepalive import Keepalive
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.requester_events import (
     Command,
@@ -39,8 +39,6 @@ from starlab_spec.wire.requester_events import (
 from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import Status
 
-STATUS_TRIES: Final = 5
-"""STATUS_REQUESTs without any answer before the link counts as lost."""
 BYE_TRIES: Final = 3
 _BUSY: Final = int(FrameFlag.BUSY)
 _REPLAYED: Final = int(FrameFlag.REPLAYED)
@@ -75,11 +73,6 @@ class Requester:
         self._byes = 0
         self._bye_again_at = 0.0
         self._sent_at = 0.0
-        self._status_again_at: float | None = None
-        """When to ask for the status again; None unless a STATUS is awaited."""
-        self._unanswered = 0
-        """STATUS_REQUESTs since anything was heard of the board."""
-        self._requests = 0
         self._revivals = 0
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
 
@@ -101,6 +94,7 @@ class Requester:
             first_sequence=self._greeting.first_sequence,
         )
         self._ledger = CommandLedger(self._send, answer)
+        self._keepalive = Keepalive(self._send.round_trip)
 
     def open(self, now: float) -> None:
         """Say HELLO."""
@@ -127,11 +121,9 @@ class Requester:
 
     def request_status(self, now: float) -> int:
         """Ask for a STATUS, and again until one comes; returns the number of this request."""
-        self._unanswered += 1
-        self._requests += 1
-        self._status_again_at = now + self._send.round_trip.timeout_s(self._unanswered + 1)
-        self._say(FrameType.STATUS_REQUEST, now, self._requests)
-        return self._requests
+        request = self._keepalive.ask(now)
+        self._say(FrameType.STATUS_REQUEST, now, request)
+        return request
 
     def close(self, now: float) -> None:
         """Say BYE."""
@@ -190,7 +182,7 @@ class Requester:
             return self._greeting.retry_at
         if self.state is RequesterState.CLOSING:
             return self._bye_again_at
-        due = self._status_due()
+        due = self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted)
         for other in (self._send.deadline(), self._receive.deadline(), self._ledger.retry_at):
             if other is not None and other < due:
                 due = other
@@ -220,22 +212,16 @@ class Requester:
         self._send.expire(now)
         if self._ledger.retry_at is not None and now >= self._ledger.retry_at:
             self._ledger.send_again(now)
-        if now >= self._status_due():
-            if self._unanswered >= STATUS_TRIES:
+        if now >= self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted):
+            if self._keepalive.exhausted:
                 self._end(EndReason.UNANSWERED, self._what_was_tried())
             else:
                 self.request_status(now)
 
-    def _status_due(self) -> float:
-        """When to ask for the status: again, at once after too many timeouts, or when idle."""
-        if self._status_again_at is not None:
-            return self._status_again_at
-        return self._sent_at + (0.0 if self._send.exhausted else KEEPALIVE_S)
-
     def _what_was_tried(self) -> str:
         timeouts = self._send.timeouts
         tries = f"{timeouts} timeouts of the oldest frame, " if timeouts else ""
-        return f"{tries}{self._unanswered} STATUS_REQUEST unanswered"
+        return f"{tries}{self._keepalive.unanswered} STATUS_REQUEST unanswered"
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take in a datagram. Nothing that arrives makes this raise."""
@@ -300,7 +286,7 @@ class Requester:
             return
         status = codec.decode_status(frame.payload)
         self.last_status = status
-        self._status_again_at = None
+        self._keepalive.answered()
         if self._send.exhausted:
             self._revivals += 1
             if self._revivals > 1:
@@ -346,7 +332,7 @@ class Requester:
         return self._receive.accept(frame.sequence, frame.flags, now) is Arrival.NEW
 
     def _heard(self, now: float) -> None:
-        self._unanswered = 0
+        self._keepalive.unanswered = 0
         if self._send.exhausted:
             self._send.revive(now)
 

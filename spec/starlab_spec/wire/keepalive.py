@@ -1,0 +1,53 @@
+"""When a host asks for the board's status: at once if wanted, every second if idle, or in doubt.
+
+Sends nothing: the requester does.
+"""
+
+from typing import Final
+
+from starlab_spec.wire.congestion import RoundTrip
+from starlab_spec.wire.frames import KEEPALIVE_S
+
+STATUS_TRIES: Final = 5
+"""STATUS_REQUESTs without any answer before the link counts as lost."""
+
+
+class Keepalive:
+    """Counts requests for the status and times the next one.
+
+    Attributes:
+        unanswered: Requests since anything was heard of the board.
+    """
+
+    def __init__(self, round_trip: RoundTrip) -> None:
+        self.unanswered = 0
+        self._round_trip = round_trip
+        self._requests = 0
+        self._again_at: float | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the board was asked so often without any answer that it counts as lost."""
+        return self.unanswered >= STATUS_TRIES
+
+    def ask(self, now: float) -> int:
+        """A request goes out; returns its number."""
+        self.unanswered += 1
+        self._requests += 1
+        self._again_at = now + self._round_trip.timeout_s(self.unanswered + 1)
+        return self._requests
+
+    def answered(self) -> None:
+        """A STATUS has come."""
+        self._again_at = None
+
+    def due(self, sent_at: float, *, in_doubt: bool) -> float:
+        """When to ask next.
+
+        Args:
+            sent_at: When anything was last sent.
+            in_doubt: Whether to ask without waiting for an idle second.
+        """
+        if self._again_at is not None:
+            return self._again_at
+        return sent_at if in_doubt else sent_at + KEEPALIVE_S

@@ -1,25 +1,31 @@
 """The emulated chip against AIHWKit, both on one thread. Opens no socket.
 
-The physical settings are the published defaults; the digits are MNIST, binarised.
+The digits are MNIST, binarised; the settings those of the working point.
 """
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from benchmarks.measure import Figure, at_most, interleaved, seconds, times_faster
 from benchmarks.peer import worker
+from benchmarks.working_point import CONVERTERS, READING, TARGET_OFF, TARGET_ON, stage
 
 from starlab import datasets
-from starlab_sim.chip import Chip, Converters, Learning, Rails, Schedule, Tuning, targets_of
+from starlab_sim.chip import Chip, Learning, Schedule, Tuning, targets_of
 from starlab_spec.samples import pack_samples
 
 GROUP = "Emulation, 784 x 100 tile"
 SAMPLES = 4000
 CYCLE_NOISE_uS = 0.05
-BUSY = Learning(threshold=12, hidden_threshold_uS=1.5)
-"""Thresholds low enough that a step moves about as many cells as the target supposes: 2,300."""
+POINT, TUNING = stage(0.5)
+"""How a chip learns in the middle of its run."""
+BUSY = replace(POINT, threshold=100, hidden_threshold_uS=1.0)
+"""Thresholds so low that a step moves about as many cells as the target supposes: 2,300."""
+IDLE = replace(TUNING, schedule=Schedule.cyclic(0, 0))
+"""The same steps without a pulse."""
 QUOTED = {
     "vmm_ideal": "8.8 us",
     "update_dense": "900-1900 us",
@@ -29,35 +35,40 @@ QUOTED = {
 
 
 class OurChip:
-    """Pieces of work of the emulated chip, each returning microseconds a sample."""
+    """Pieces of work of the emulated chip, each returning microseconds a sample.
+
+    Attributes:
+        pulses: Mean per sample, of the last learning.
+    """
 
     def __init__(self, *, cycle_noise_uS: float, learning: Learning) -> None:
         digits = datasets.mnist()[0].head(SAMPLES)
-        self.samples = pack_samples(datasets.unpack(digits.images))
-        self.targets = targets_of(digits.labels, on=79)
-        self.chip = Chip(seed=1, formed=True, cycle_noise_uS=cycle_noise_uS)
-        spread = np.random.default_rng(1).standard_normal((2, 100, 10))
-        self.chip.set_conductance_uS(2, np.clip(11 + 4 * spread, 2, 20))
-        self.learning = learning
+        self._samples = pack_samples(datasets.unpack(digits.images))
+        self._targets = targets_of(digits.labels, on=TARGET_ON, off=TARGET_OFF)
+        self._chip = Chip(seed=1, formed=True, cycle_noise_uS=cycle_noise_uS)
+        self._fresh_uS = self._chip.conductance_uS(1)
+        self._random_uS = np.random.default_rng(1).normal(11, 4, (2, 100, 10)).clip(2.5, 19.5)
+        self._learning = learning
         self.pulses = 0.0
 
     def vmm(self) -> float:
         """Array 1 with its converters."""
-        work = partial(self.chip.vmm, self.samples, rails=Rails(), converters=Converters())
+        work = partial(self._chip.vmm, self._samples, rails=READING, converters=CONVERTERS)
         return seconds(work) / SAMPLES * 1e6
 
-    def step(self, pulses_per_update: int = 1) -> float:
-        """Whole learning steps, one after the other, cyclic; 0 pulses: all but the update."""
-        schedule = Schedule.cyclic(pulses_per_update, pulses_per_update)
+    def step(self, tuning: Tuning = TUNING) -> float:
+        """Whole learning steps, one after the other, from the same state each time."""
+        self._chip.set_conductance_uS(1, self._fresh_uS)
+        self._chip.set_conductance_uS(2, self._random_uS)
 
         def learn() -> None:
-            training = self.chip.train(
-                self.samples,
-                self.targets,
-                rails=Rails(),
-                converters=Converters(),
-                learning=self.learning,
-                tuning=Tuning.at(Rails(), schedule),
+            training = self._chip.train(
+                self._samples,
+                self._targets,
+                rails=READING,
+                converters=CONVERTERS,
+                learning=self._learning,
+                tuning=tuning,
             )
             self.pulses = float(training.pulses1.mean() + training.pulses2.mean())
 
@@ -65,13 +76,14 @@ class OurChip:
 
     def update(self) -> float:
         """The update alone: a step with pulses less a step without."""
-        return -self.step(0) + self.step(1)
+        idle = self.step(IDLE)
+        return self.step() - idle
 
 
 def figures(rounds: int) -> Iterator[Figure]:
     """Measure all of it."""
     Chip.warm_up()
-    plain = OurChip(cycle_noise_uS=0.0, learning=Learning())
+    plain = OurChip(cycle_noise_uS=0.0, learning=POINT)
     noisy = OurChip(cycle_noise_uS=CYCLE_NOISE_uS, learning=BUSY)
     sides: dict[str, Callable[[], float]] = {
         "vmm": plain.vmm,
@@ -114,9 +126,8 @@ def figures(rounds: int) -> Iterator[Figure]:
     yield figure(
         "the same", "vmm", "vmm_analog", None, "its tile with its default converters and noise"
     )
-    pulses = f"{noisy.pulses:,.0f} pulses"
     yield figure(
-        f"one pulsed update with cycle-to-cycle noise, {pulses}",
+        f"one pulsed update with cycle-to-cycle noise, {noisy.pulses:,.0f} pulses",
         "update",
         "update_dense",
         20,
@@ -130,11 +141,15 @@ def figures(rounds: int) -> Iterator[Figure]:
         "its update of as many cells as ours, one pulse each",
     )
     yield figure(
-        "one learning step, 784-100-10", "step", "step_layers", 25, "its layers and optimiser"
+        f"one learning step, 784-100-10, {plain.pulses:,.0f} pulses",
+        "step",
+        "step_layers",
+        25,
+        "its layers and optimiser",
     )
     yield figure("the same", "step", "step_tiles", None, "its bare tiles")
     yield figure(
-        f"the same, with cycle-to-cycle noise and {pulses}",
+        f"the same, with cycle-to-cycle noise, {noisy.pulses:,.0f} pulses",
         "noisy step",
         "step_layers",
         None,

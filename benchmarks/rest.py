@@ -14,21 +14,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from benchmarks.measure import Figure, at_least, at_most, interleaved, seconds
 from benchmarks.processes import process
+from benchmarks.working_point import CONVERTERS, READING, TARGET_OFF, TARGET_ON, stage
 from numpy.typing import NDArray
 
 from starlab import Board, Client, datasets
-from starlab_sim.chip import (
-    Activation,
-    Chip,
-    Converters,
-    Learning,
-    Rails,
-    Schedule,
-    Tuning,
-    targets_of,
-)
+from starlab_sim.chip import Chip, targets_of
 from starlab_spec.samples import pack_samples
-from starlab_spec.supplies import supply
 
 GROUP = "REST, one worker, embedded emulator"
 BATCH = 10_000
@@ -36,50 +27,42 @@ CLIENTS = 8
 CALLS_PER_CLIENT = 250
 MAPS = 10
 SEED = 1
-WRITING_MV = {"VBLset": 2209.0, "VSLreset": 1600.0}
-LEARNING_MV = {"VBLset": 2050.0, "VSLreset": 1440.0}
-"""Lower, so that a pulse moves a cell less and learning goes on."""
-SETTINGS: dict[str, Any] = {
-    "adc_bits_2": 7,
-    "integration_time_1_ns": 250,
-    "integration_time_2_ns": 150,
-    "output_activation": "none",
-    "th": 220,
-    "th1_uS": 2.5,
-    "c1": 0.25,
-    "c1_relative": True,
-    "target_on": 400,
-    "target_off": -160,
+LEARNING, TUNING = stage(0.5)
+LEARNING_MV = {
+    "VBLset": TUNING.set1.amplitude_mv,
+    "VSLreset": TUNING.reset1.amplitude_mv,
 }
-"""A working point, as the REST API takes it, and below as the emulated chip does."""
-CONVERTERS = Converters(bits2=7, integration1_ns=250, integration2_ns=150)
-LEARNING = Learning(
-    threshold=220, hidden_threshold_uS=2.5, c1=250, c1_relative=True, activation=Activation.NONE
-)
-
-
-def rail_mv(name: str) -> float:
-    """What a rail really gives while the chip learns."""
-    channel = supply(name)
-    return channel.value(channel.code(LEARNING_MV[name]))
+SETTINGS: dict[str, Any] = {
+    "adc_bits_1": CONVERTERS.bits1,
+    "adc_bits_2": CONVERTERS.bits2,
+    "integration_time_1_ns": CONVERTERS.integration1_ns,
+    "integration_time_2_ns": CONVERTERS.integration2_ns,
+    "output_activation": LEARNING.activation.name.lower(),
+    "th": round(LEARNING.threshold),
+    "th1_uS": LEARNING.hidden_threshold_uS,
+    "c1": LEARNING.c1 / 1000,
+    "c1_relative": LEARNING.c1_relative,
+    "target_on": TARGET_ON,
+    "target_off": TARGET_OFF,
+}
+"""The working point in the middle of a run, as the REST API takes it."""
 
 
 def learn_alone(digits: datasets.Digits, array2_uS: NDArray[np.float64]) -> float:
     """All digits, one after the other, on an emulated chip of this process; seconds."""
     samples = pack_samples(datasets.unpack(digits.images))
-    targets = targets_of(digits.labels, on=SETTINGS["target_on"], off=SETTINGS["target_off"])
+    targets = targets_of(digits.labels, on=TARGET_ON, off=TARGET_OFF)
     chip = Chip(seed=SEED, formed=True)
     chip.set_conductance_uS(2, array2_uS)
-    rails = Rails(bl_set_mv=rail_mv("VBLset"), sl_reset_mv=rail_mv("VSLreset"))
     return seconds(
         partial(
             chip.train,
             samples,
             targets,
-            rails=rails,
+            rails=READING,
             converters=CONVERTERS,
             learning=LEARNING,
-            tuning=Tuning.at(rails, Schedule.cyclic()),
+            tuning=TUNING,
         )
     )
 
@@ -89,7 +72,7 @@ def learn_through_the_stack(
 ) -> float:
     """The same on a fresh chip of the board; seconds without its preparation."""
     board.emulator(seed=SEED)
-    board.set_supplies(mv=WRITING_MV)
+    board.set_supplies(mv={"VBLset": READING.bl_set_mv, "VSLreset": READING.sl_reset_mv})
     board.change_settings(**SETTINGS)
     board.arrays[2].program(array2_uS)
     board.set_supplies(mv=LEARNING_MV)

@@ -181,7 +181,7 @@ class BoardSession:
 
     def _standing(self, request: Request) -> Standing:
         number, upcoming = request.message_id, self.next_message
-        if number == self.executing_message:
+        if self.executing is not None and number == self.executing.message_id:
             return Standing.EXECUTING
         if number < upcoming:
             return Standing.FORGOTTEN if self._cache.get(number) is None else Standing.ANSWERED

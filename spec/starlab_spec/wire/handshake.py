@@ -43,6 +43,11 @@ class Holder(Generic[Peer]):
     silent: bool = False
     """Whether its silence has been noted."""
 
+    def owns(self, frame: Frame) -> bool:
+        """Whether a frame is of this session; a host that knows no boot id yet sends 0."""
+        session = self.session
+        return frame.session == session.session_id and frame.boot in (session.boot_id, 0)
+
     def was_opened_by(self, frame: Frame, peer: Peer) -> bool:
         """Whether a HELLO is the one that opened the session: its answer was lost, or is late."""
         same = (self.peer, self.nonce, self.hello) == (peer, frame.message, frame.payload)

@@ -84,32 +84,26 @@ class Responder(Generic[Peer]):
         try:
             frame = decode_frame(datagram)
             holder = self._holder
-            if holder is not None and frame.session == holder.session.session_id:
-                if frame.boot in (holder.session.boot_id, 0):
-                    self._receive_in_session(holder, frame, peer, now)
+            if holder is not None and holder.owns(frame):
+                in_session = self._IN_SESSION.get(frame.type)
+                if in_session is not None:
+                    holder.peer = peer
+                    holder.heard_at = now
+                    holder.silent = False
+                    holder.session.heard(frame.acknowledged, now)
+                    in_session(self, holder, frame, now)
                     return
-            handler = self._OUTSIDE.get(frame.type)
-            if handler is not None:
-                handler(self, frame, peer, now)
+            outside = self._OUTSIDE.get(frame.type)
+            if outside is not None:
+                outside(self, frame, peer, now)
+            elif holder is not None and holder.owns(frame):
+                self.frames_dropped += 1
             else:
                 self._reject_session(frame, peer, now)
         except UnknownVersion as error:
             self._nak(header_of(datagram), peer, Nak(Status.UNSUPPORTED, str(error)), now)
         except WireError:
             self.frames_dropped += 1
-
-    def _receive_in_session(
-        self, holder: Holder[Peer], frame: Frame, peer: Peer, now: float
-    ) -> None:
-        handler = self._IN_SESSION.get(frame.type)
-        if handler is None:
-            self.frames_dropped += 1
-            return
-        holder.peer = peer
-        holder.heard_at = now
-        holder.silent = False
-        holder.session.heard(frame.acknowledged, now)
-        handler(self, holder, frame, now)
 
     def _on_command(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         session = holder.session

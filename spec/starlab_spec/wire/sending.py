@@ -145,7 +145,8 @@ class SendWindow:
                     break
                 room = 1
             remaining = message.head.fragments - message.sent
-            datagrams += self._transmit(message, min(room, remaining), now, acknowledged)
+            count = min(room, remaining)
+            datagrams += self._transmit(message, count, now, acknowledged, fills=room == count)
             if room >= remaining:
                 queue.popleft()
                 if message.tracked:
@@ -154,7 +155,7 @@ class SendWindow:
         return datagrams
 
     def _transmit(
-        self, message: _Message, count: int, now: float, acknowledged: int
+        self, message: _Message, count: int, now: float, acknowledged: int, *, fills: bool
     ) -> list[bytes]:
         sequence = self.next_sequence
         datagrams = encode_fragments(
@@ -166,7 +167,7 @@ class SendWindow:
             count=count,
             payload_bytes=self._payload_bytes,
         )
-        if self._window <= _SMALL_WINDOW:
+        if self._window <= _SMALL_WINDOW and fills:
             datagrams[-1] = with_flags(datagrams[-1], _ACK_NOW)
         in_flight, order, number = self._in_flight, self._order, message.head.message
         for datagram in datagrams:

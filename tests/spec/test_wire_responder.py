@@ -1,0 +1,381 @@
+"""The board's side, frame by frame: handshake, discovery, refusals, the ends of a session."""
+
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.spec.wire_table import LAST, Host, Table, refusal, replies
+
+from starlab_spec.wire import codec
+from starlab_spec.wire import transactions as tr
+from starlab_spec.wire.frames import (
+    BoardState,
+    BoardStatus,
+    EventKind,
+    Feature,
+    Frame,
+    FrameFlag,
+    FrameType,
+    Hello,
+    HelloAck,
+    Nak,
+)
+from starlab_spec.wire.transactions import Status
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def host(table: Table) -> Host:
+    """A host with an open session."""
+    opened = Host(table)
+    opened.open(Hello(client_name="bench"))
+    return opened
+
+
+# ---- discovery and handshake
+
+
+def test_a_discover_is_answered_with_the_identity_and_whether_the_board_is_in_use(
+    table: Table,
+) -> None:
+    host = Host(table)
+    (announce,) = host.send(FrameType.DISCOVER)
+    assert (announce.type, announce.session, announce.boot) == (FrameType.ANNOUNCE, 0, 0xB007)
+    assert codec.decode_json(announce.payload) == {"serial": "TEST-1", "in_use": False}
+    host.open()
+    (announce,) = host.send(FrameType.DISCOVER)
+    assert codec.decode_json(announce.payload)["in_use"] is True
+
+
+def test_a_hello_is_granted_what_the_board_can_do(table: Table) -> None:
+    table.board.lifetime_pulses = 77
+    granted = Host(table).open(Hello(window=500, payload_bytes=8896, features=0xFF))
+    assert granted.session_id != 0
+    assert granted == HelloAck(
+        granted.session_id,
+        0xB007,
+        0x10,
+        window=128,
+        payload_bytes=1408,
+        features=Feature.NEVER_SAFE,
+        next_message_id=1,
+        lifetime_pulses=77,
+        identity={"serial": "TEST-1"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "detail"),
+    [
+        (
+            Hello(minimum_version=0x20, maximum_version=0x21),
+            Status.UNSUPPORTED,
+            "version 2.0 to 2.1: this board speaks 1.0",
+        ),
+        (Hello(window=0), Status.RANGE, "window 0 is below 1 frame"),
+        (Hello(payload_bytes=31), Status.RANGE, "payload 31 bytes is below the 32-byte limit"),
+        (
+            Hello(resume_session=0xAB),
+            Status.OUTCOME_UNKNOWN,
+            "session 0x000000AB to resume is not known: it ended, or the board restarted",
+        ),
+    ],
+)
+def test_what_cannot_be_met_is_refused_by_name_and_value(
+    table: Table, wish: Hello, status: Status, detail: str
+) -> None:
+    answer = Host(table).hello(wish, nonce=9)
+    assert (answer.session, answer.boot, answer.message) == (0, 0xB007, 9)
+    assert refusal([answer]) == (status, detail)
+    assert not table.responder.in_use
+
+
+def test_a_repeated_hello_gets_the_same_session_even_after_commands(table: Table) -> None:
+    host = Host(table)
+    first = host.open(nonce=5)
+    host.command(1, tr.start(1))
+    again = codec.decode_hello_ack(host.hello(nonce=5).payload)
+    assert (again.session_id, again.next_message_id) == (first.session_id, 2)
+
+
+def test_a_hello_without_a_nonce_is_a_repetition_only_before_the_first_command(
+    table: Table,
+) -> None:
+    host = Host(table)
+    first = host.open()
+    assert codec.decode_hello_ack(host.hello().payload).session_id == first.session_id
+    host.command(1, tr.start(1))
+    second = codec.decode_hello_ack(host.hello().payload)
+    assert second.session_id != first.session_id
+    assert second.next_message_id == 1
+
+
+def test_a_second_host_with_the_same_lease_has_to_wait_until_the_first_is_silent(
+    table: Table, host: Host
+) -> None:
+    other = Host(table, "other")
+    answer = other.hello()
+    assert refusal([answer]) == (Status.BUSY, "in use by 'bench' with the same lease epoch, 0")
+    host.command(1, tr.start(1))
+    table.wait(3.1)
+    other.open()
+    assert refusal(host.command(2, tr.start(2)))[0] == Status.FENCED
+    assert table.board.executed == [(1,)]
+
+
+def test_an_older_lease_is_fenced_by_name_and_value(table: Table) -> None:
+    Host(table).open(Hello(lease_epoch=7))
+    answer = Host(table, "old").hello(Hello(lease_epoch=6))
+    assert refusal([answer]) == (
+        Status.FENCED,
+        "lease epoch 6 is older than the newest seen, 7",
+    )
+
+
+def test_a_newer_lease_closes_the_session_of_the_older_one(table: Table) -> None:
+    old = Host(table, "old")
+    old.open(Hello(lease_epoch=7))
+    table.slow = True
+    old.command(1, tr.start(1))
+    new = Host(table, "new")
+    new.open(Hello(lease_epoch=8, client_name="next"))
+    assert table.running is not None
+    assert table.running.aborted
+    (reset,) = (frame for to, frame in table.out if frame.type == FrameType.RESET)
+    assert codec.decode_nak(reset.payload).status == Status.FENCED
+    assert table.board.safe_reasons == ["the session was closed for 'next' with lease epoch 8"]
+    assert refusal(old.command(2, tr.start(2)))[0] == Status.FENCED
+    assert list(replies(table.finish())) == []
+    assert refusal([Host(table, "older").hello(Hello(lease_epoch=7))])[0] == Status.FENCED
+
+
+def test_a_host_without_a_lease_is_fenced_only_while_a_lease_is_in_use(table: Table) -> None:
+    leased = Host(table, "leased")
+    leased.open(Hello(lease_epoch=7))
+    person = Host(table, "person")
+    assert refusal([person.hello()])[0] == Status.FENCED
+    leased.send(FrameType.BYE)
+    person.open()
+
+
+def test_a_resumed_session_knows_what_was_executed(table: Table, host: Host) -> None:
+    host.command(1, tr.start(1))
+    host.command(2, tr.start(2))
+    session = host.session
+    risen = Host(table, "risen")
+    granted = risen.open(Hello(resume_session=session))
+    assert (granted.session_id, granted.next_message_id) == (session, 3)
+    ((message, status, flags),) = replies(risen.command(2, tr.start(2)))
+    assert (message, status) == (2, Status.OK)
+    assert flags & FrameFlag.REPLAYED
+    assert list(replies(risen.command(3, tr.start(3)))) == [(3, Status.OK, LAST)]
+    assert table.board.executed == [(1,), (2,), (3,)]
+
+
+def test_a_frame_sent_before_a_resumption_is_the_command_that_it_was(
+    table: Table, host: Host
+) -> None:
+    late = codec.encode_frame(
+        Frame(
+            FrameType.COMMAND,
+            LAST,
+            host.session,
+            host.boot,
+            sequence=0,
+            message=1,
+            payload=tr.encode_transactions([tr.start(1)]),
+        )
+    )
+    risen = Host(table, "risen")
+    hello = codec.encode_hello(Hello(resume_session=host.session))
+    risen.send(FrameType.HELLO, hello, session=0, sequence=1 << 30, message=8)
+    risen.session, risen.boot, risen.sequence = host.session, host.boot, 1 << 30
+    table.deliver(late)
+    ((message, _, flags),) = replies(risen.command(1, tr.start(1)))
+    assert (message, flags) == (1, LAST | FrameFlag.REPLAYED)
+    assert list(replies(risen.command(2, tr.start(2)))) == [(2, Status.OK, LAST)]
+    assert table.board.executed == [(1,), (2,)]
+
+
+# ---- frames of no session
+
+
+def test_a_frame_of_an_unknown_session_is_refused(table: Table, host: Host) -> None:
+    answers = host.send(FrameType.COMMAND, b"", session=0x1234, message=7)
+    (nak,) = answers
+    assert (nak.session, nak.boot, nak.message) == (0x1234, 0xB007, 7)
+    assert refusal(answers) == (Status.BAD_REQUEST, "session 0x00001234 is not known here")
+
+
+def test_a_frame_of_another_boot_of_the_board_is_refused(table: Table, host: Host) -> None:
+    host.boot = 0xDEAD
+    assert refusal(host.command(1, tr.start(1)))[0] == Status.BAD_REQUEST
+    assert table.board.executed == []
+
+
+def test_a_frame_of_another_version_is_refused(table: Table) -> None:
+    body = bytearray(codec.encode_frame(Frame(FrameType.DISCOVER, message=3))[:-4])
+    body[2] = 0x20
+    answers = table.deliver(bytes(body) + zlib.crc32(body).to_bytes(4, "big"))
+    assert refusal(answers) == (
+        Status.UNSUPPORTED,
+        "frame of version 2.0; 1.0 is spoken here",
+    )
+
+
+def test_refusals_are_rate_limited(table: Table, host: Host) -> None:
+    sent = sum(len(host.send(FrameType.ACK, session=0x1234)) for _ in range(1000))
+    assert sent == 10
+    table.now += 0.5
+    sent = sum(len(host.send(FrameType.ACK, session=0x1234)) for _ in range(1000))
+    assert sent == 5
+
+
+def test_a_refusal_is_never_answered_with_a_refusal(table: Table) -> None:
+    nak = Frame(FrameType.NAK, session=0x1234, payload=codec.encode_nak(Nak(1, "no")))
+    assert table.deliver(codec.encode_frame(nak)) == []
+
+
+# ---- the end of a session, and silence
+
+
+def test_a_bye_ends_the_session_and_drives_nothing_any_more(table: Table, host: Host) -> None:
+    assert [frame.type for frame in host.send(FrameType.BYE)] == [FrameType.BYE]
+    assert table.board.safe_reasons == ["the session was closed"]
+    assert refusal(host.command(1, tr.start(1))) == (
+        Status.BAD_REQUEST,
+        "the session was closed",
+    )
+
+
+def test_a_person_at_a_bare_console_may_leave_the_supplies_on(table: Table) -> None:
+    host = Host(table)
+    host.open(Hello(features=int(Feature.NEVER_SAFE)))
+    table.wait(10.0)
+    host.send(FrameType.BYE)
+    assert table.board.safe_reasons == []
+
+
+def test_a_reset_stops_what_runs(table: Table, host: Host) -> None:
+    table.slow = True
+    host.command(1, tr.start(1))
+    host.send(FrameType.RESET)
+    assert table.running is not None
+    assert table.running.aborted
+    assert table.board.is_safe
+    assert not table.responder.in_use
+
+
+def test_three_seconds_of_silence_lead_to_safe_and_the_host_is_told(
+    table: Table, host: Host
+) -> None:
+    table.wait(2.9)
+    host.status()
+    table.wait(2.9)
+    assert table.board.safe_reasons == []
+    answers = table.wait(0.2)
+    assert table.board.safe_reasons == ["nothing heard of the host for 3 s"]
+    assert codec.decode_event(answers[0].payload).kind == EventKind.ENTERED_SAFE
+    assert host.status().state == BoardState.SAFE
+    assert list(replies(host.command(1, tr.start(1)))) == [(1, Status.OK, LAST)]
+
+
+def test_silence_stops_what_runs(table: Table, host: Host) -> None:
+    table.slow = True
+    host.command(1, tr.start(1))
+    table.wait(3.1)
+    assert table.running is not None
+    assert table.running.aborted
+    assert table.board.is_safe
+
+
+def test_a_board_that_restarts_ends_the_session_after_the_reply(table: Table, host: Host) -> None:
+    answers = host.command(1, tr.emulator({"restart": True}))
+    reply, reset = (f for f in answers if f.type in (FrameType.REPLY, FrameType.RESET))
+    assert (reply.boot, reset.boot) == (0xB007, 0xB008)
+    nak_boot = host.command(2, tr.start(2))[0].boot
+    assert nak_boot == 0xB008
+    assert table.board.executed == []
+
+
+def test_the_status_tells_what_the_board_is_doing(table: Table, host: Host) -> None:
+    assert host.status() == BoardStatus(1, 0, 0, 0, BoardState.IDLE)
+    table.slow = True
+    host.command(1, tr.start(1))
+    assert host.status() == BoardStatus(1, 1, 0, 0, BoardState.EXECUTING)
+    table.finish()
+    table.board.faults = 4
+    assert host.status() == BoardStatus(2, 0, 1, 4, BoardState.FAULT)
+
+
+def test_a_status_repeats_the_number_of_its_request(table: Table, host: Host) -> None:
+    assert [f.message for f in host.send(FrameType.STATUS_REQUEST, message=42)] == [42]
+
+
+def test_a_host_that_moved_is_answered_at_its_new_address(table: Table, host: Host) -> None:
+    host.name = "elsewhere"
+    assert list(replies(host.command(1, tr.start(1)))) == [(1, Status.OK, LAST)]
+
+
+# ---- hostile input
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_nothing_that_arrives_makes_the_board_raise_or_execute(data: st.DataObject) -> None:
+    table = Table()
+    host = Host(table)
+    host.open()
+    good = codec.encode_frame(
+        Frame(
+            FrameType.COMMAND,
+            LAST,
+            host.session,
+            host.boot,
+            message=1,
+            payload=tr.encode_transactions([tr.start(1)]),
+        )
+    )
+    for _ in range(10):
+        damaged = bytearray(good)
+        for position in data.draw(st.lists(st.integers(0, len(good) - 1), min_size=1, max_size=3)):
+            damaged[position] ^= data.draw(st.integers(1, 255))
+        table.deliver(bytes(damaged[: data.draw(st.integers(0, len(good)))]))
+    assert table.board.executed == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Frame,
+            type=st.sampled_from([*FrameType, 0, 7, 99]),
+            flags=st.integers(0, 0xFFFF),
+            session=st.sampled_from([0, 1, 2]),
+            boot=st.sampled_from([0, 0xB007, 5]),
+            sequence=st.integers(0, 0xFFFFFFFF) | st.integers(0, 9),
+            acknowledged=st.integers(0, 0xFFFFFFFF) | st.integers(0, 9),
+            message=st.integers(0, 0xFFFFFFFF) | st.integers(0, 9),
+            fragment=st.integers(0, 0xFFFF) | st.integers(0, 3),
+            fragments=st.integers(0, 0xFFFF) | st.integers(1, 4),
+            payload=st.binary(max_size=80)
+            | st.sampled_from(
+                [tr.encode_transactions([tr.start(1)]), codec.encode_hello(Hello()), b""]
+            ),
+        ),
+        max_size=30,
+    )
+)
+def test_well_formed_nonsense_never_makes_the_board_raise(frames: list[Frame]) -> None:
+    table = Table()
+    host = Host(table)
+    host.open()
+    for frame in frames:
+        session = host.session if frame.session == 1 else frame.session
+        table.deliver(codec.encode_frame(frame._replace(session=session)))
+        table.wait(0.05)

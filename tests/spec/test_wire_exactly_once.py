@@ -6,6 +6,7 @@ from tests.spec.wire_world import Network, World
 
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import FrameFlag, Hello
+from starlab_spec.wire.requester_events import EndReason
 from starlab_spec.wire.transactions import Status
 
 bad_networks = st.builds(
@@ -50,3 +51,106 @@ def test_every_command_is_executed_once_and_in_order(
         assert result.status == Status.OK
     world.run_for(5.0)
     assert world.board.executed == starts
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    loss=st.floats(0, 0.3),
+    cut_after_s=st.floats(0.0, 0.02),
+    cut_s=st.floats(0.05, 3.0),
+)
+def test_a_cut_that_heals_costs_time_and_nothing_else(
+    seed: int, loss: float, cut_after_s: float, cut_s: float
+) -> None:
+    world = World(Network(loss=loss), seed)
+    world.open()
+    for number in range(20):
+        world.submit(tr.start(number))
+        world.submit(tr.write_memory(0, bytes(5000)))
+    world.run_for(cut_after_s)
+    world.cut = True
+    world.run_for(cut_s)
+    world.cut = False
+    world.run_until_answered()
+    assert world.ended is None
+    assert world.board.executed == [(number,) for number in range(20)]
+    assert len(world.board.written) == 20
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), network=bad_networks, cut_after_s=st.floats(0.0, 0.05))
+def test_after_a_cut_for_good_every_command_was_executed_or_is_in_doubt_or_never_left(
+    seed: int, network: Network, cut_after_s: float
+) -> None:
+    world = World(network, seed, Hello(window=8))
+    world.open()
+    for number in range(1, 31):
+        assert world.submit(tr.start(number)) == number
+    world.run_for(cut_after_s)
+    world.cut = True
+    world.run_until(lambda: world.ended)
+    executed = {number for (number,) in world.board.executed}
+    assert len(executed) == len(world.board.executed)
+    answered = set(world.replies)
+    doubtful = {command.message_id for command in world.requester.in_doubt()}
+    assert answered <= executed <= answered | doubtful
+    assert not doubtful & set(range(min(world.requester.outstanding) + 8, 31))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), network=bad_networks, restart_after_s=st.floats(0.0, 0.05))
+def test_after_a_restart_of_the_board_nothing_is_sent_again(
+    seed: int, network: Network, restart_after_s: float
+) -> None:
+    world = World(network, seed)
+    world.open()
+    for number in range(1, 31):
+        world.submit(tr.start(number))
+    world.run_for(restart_after_s)
+    world.restart_board()
+    executed_before = list(world.board.executed)
+    world.run_until(lambda: world.ended or not world.requester.outstanding)
+    world.run_for(5.0)
+    assert world.board.executed == executed_before
+    if world.ended is not None:
+        assert world.ended.reason is EndReason.BOARD_RESTARTED
+        doubtful = {command.message_id for command in world.requester.in_doubt()}
+        assert {n for (n,) in executed_before} <= set(world.replies) | doubtful
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), network=bad_networks, abort_after_s=st.floats(0.0, 0.3))
+def test_an_abort_is_answered_and_what_it_stopped_was_not_executed(
+    seed: int, network: Network, abort_after_s: float
+) -> None:
+    world = World(network, seed, execution_s=0.05)
+    world.open()
+    for number in range(1, 11):
+        world.submit(tr.start(number))
+    world.run_for(abort_after_s)
+    abort = world.submit(tr.abort(), urgent=True)
+    later = world.submit(tr.start(99))
+    world.run_until_answered()
+    assert world.ended is None
+    statuses = {
+        message: tr.decode_results(payload)[0].status for message, payload in world.replies.items()
+    }
+    done = [n for n in range(1, 11) if statuses[n] == Status.OK]
+    assert done == list(range(1, len(done) + 1))
+    assert {statuses[n] for n in range(1, 11)} <= {Status.OK, Status.ABORTED}
+    assert statuses[abort] == statuses[later] == Status.OK
+    assert world.board.executed == [*((n,) for n in done), (99,)]
+
+
+def test_a_window_of_frames_at_one_percent_loss_needs_few_repetitions() -> None:
+    world = World(Network(loss=0.01), 7, Hello(window=128))
+    world.open()
+    began = world.now
+    world.submit(tr.write_memory(0, bytes(627_200)))
+    world.run_until_answered()
+    counters = world.requester.counters()
+    assert counters.frames_sent == 446
+    assert counters.frames_resent < 20
+    # 446 frames are four windows: some round trips of 0.2 ms each, and no timeout
+    assert world.now - began < 0.02

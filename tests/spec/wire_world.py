@@ -111,6 +111,12 @@ class World:
             assert self.now < end, "nothing more happened"
             self._step(end)
 
+    def restart_board(self) -> None:
+        """Switch the board off and on: its side of the protocol forgets everything."""
+        self.board.boot_id += 1
+        self._running = None
+        self.responder = Responder(self.board, rng=random.Random(self.seed + 3))
+
     def run_until_answered(self) -> None:
         """Let time pass until every command has its reply, or the session is over."""
         self.run_until(lambda: not self.requester.outstanding or self.ended)

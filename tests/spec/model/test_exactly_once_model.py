@@ -1,0 +1,107 @@
+"""The model explored to its last state, and each rule of the protocol taken away once."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.spec.model.explorer import TooManyStates, dead_ends, explore
+from tests.spec.model.protocol import ALL_RULES, LIVENESS, Protocol, Rule
+from tests.spec.model.world import FAILURES, World, broken, settled
+
+
+def check(protocol: Protocol, limit: int = 50_000) -> int:
+    """Explore everything: nothing is broken, nothing waits for ever; returns the states seen."""
+    exploration = explore(World(), protocol.steps, broken, limit)
+    assert exploration.counter_example is None, f"\n{exploration.counter_example}"
+    assert dead_ends(exploration, settled, lambda event: event not in FAILURES) == []
+    return exploration.states
+
+
+def test_a_bad_network_alone_breaks_nothing() -> None:
+    """Loss, repetition, delay and reordering; more commands than fit into window and cache."""
+    assert check(Protocol(commands=5, sessions=1, host_crashes=0, board_crashes=0)) > 300
+
+
+def test_crashes_of_host_and_board_break_nothing() -> None:
+    assert check(Protocol(commands=3)) > 25_000
+
+
+def test_a_host_that_crashes_twice_breaks_nothing() -> None:
+    assert check(Protocol(commands=3, sessions=1, host_crashes=2, board_crashes=0)) > 5_000
+
+
+@pytest.mark.slow
+def test_two_crashes_of_both_break_nothing() -> None:
+    protocol = Protocol(sessions=3, host_crashes=2, board_crashes=2)
+    assert check(protocol, limit=300_000) > 200_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "events", "outcome"),
+    [
+        (Rule.REPLY_CACHE, 7, "command 0 was executed, and reported as not executed"),
+        (Rule.CONFIRMED_EVICTION, 11, "command 0 was executed, and reported as not executed"),
+        (Rule.TOO_OLD, 12, "command 0 was executed 2 times"),
+        (Rule.IN_PROGRESS, 5, "command 0 was executed 2 times"),
+        (Rule.IN_ORDER, 4, "id 2 was executed when id 1 was next"),
+        (Rule.REQUEST_CRC, 9, "command 1 was never executed, and reported as executed"),
+        (Rule.SESSION_ID, 8, "command 0 was executed 2 times"),
+        (Rule.BOOT_ID, 9, "command 0 was executed 2 times"),
+        (Rule.FENCE, 8, "command 1 was never executed, and reported as executed"),
+        (Rule.ASKED_ANEW, 8, "command 1 was never executed, and reported as executed"),
+        (Rule.NEVER_RESEND, 9, "command 0 was executed 2 times"),
+        (Rule.ASK_AGAIN, 8, "command 1 was never executed, and reported as executed"),
+    ],
+)
+def test_without_a_rule_there_is_a_way_to_break_the_promise(
+    rule: Rule, events: int, outcome: str
+) -> None:
+    protocol = Protocol(ALL_RULES - {rule}, host_crashes=2)
+    found = explore(World(), protocol.steps, broken, limit=50_000).counter_example
+    assert found is not None
+    print(f"without {rule.name}:\n{found}")
+    assert (len(found.events), found.broken) == (events, outcome)
+
+
+def test_without_the_replies_owed_a_command_may_wait_for_ever() -> None:
+    rules = ALL_RULES - {Rule.OWED_REPLIES}
+    protocol = Protocol(rules, commands=3, sessions=1, board_crashes=0)
+    exploration = explore(World(), protocol.steps, broken, limit=50_000)
+    assert exploration.counter_example is None
+    assert dead_ends(exploration, settled, lambda event: event not in FAILURES)
+    assert {Rule.OWED_REPLIES} == LIVENESS
+
+
+def test_a_counter_example_reads_as_a_story() -> None:
+    protocol = Protocol(ALL_RULES - {Rule.IN_PROGRESS})
+    found = explore(World(), protocol.steps, broken, limit=50_000).counter_example
+    assert str(found) == (
+        "  1. host opens a session\n"
+        "  2. host sends a command\n"
+        "  3. board receives command 0 as id 1\n"
+        "  4. board begins the next command\n"
+        "  5. board receives command 0 as id 1\n"
+        "  => command 0 was executed 2 times"
+    )
+
+
+def doubling(number: int) -> Iterator[tuple[str, int]]:
+    """A small graph to try the explorer on: add one, double, or fall into a hole at 13."""
+    if number < 100 and number != 13:
+        yield "add one", number + 1
+        yield "double", number * 2
+
+
+def test_the_explorer_finds_a_shortest_way_to_what_is_broken() -> None:
+    found = explore(1, doubling, lambda n: "it is 11" if n == 11 else None, 1000).counter_example
+    assert found is not None
+    assert found.events == ("add one", "double", "add one", "double", "add one")
+    assert found.last == 11
+
+
+def test_the_explorer_finds_dead_ends_and_its_own_limit() -> None:
+    exploration = explore(1, doubling, lambda _: None, 1000)
+    assert 13 in dead_ends(exploration, lambda n: n >= 100, lambda _: True)
+    assert 12 not in dead_ends(exploration, lambda n: n >= 100, lambda _: True)
+    assert 12 in dead_ends(exploration, lambda n: n >= 100, lambda event: event == "add one")
+    with pytest.raises(TooManyStates, match="more than 20 states"):
+        explore(1, doubling, lambda _: None, 20)

@@ -143,7 +143,7 @@ def test_hello_ack_reads_alike_both_ways(
         window=window,
         payload_bytes=payload,
         features=features,
-        next_message=upcoming,
+        next_message_id=upcoming,
         lifetime_pulses=pulses,
         identity=codec.encode_json(identity),
     )
@@ -170,8 +170,8 @@ def test_status_reads_alike_both_ways(
 ) -> None:
     value = frames.BoardStatus(upcoming, executing, pulses, faults, state)
     layer = layers.Status(
-        next_message=upcoming,
-        executing_message=executing,
+        next_message_id=upcoming,
+        executing_message_id=executing,
         lifetime_pulses=pulses,
         faults=faults,
         state=state.name,

@@ -10,15 +10,20 @@ import random
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
 from starlab_sim.board import Board
 from starlab_sim.chip import Chip
 from starlab_sim.devices import PRESET_NAMES
-from starlab_sim.emulator_commands import SEED_MAX, Specimen
+from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, Specimen, fault_request
+from starlab_sim.errors import Refused
+from starlab_sim.network_faults import Network
 from starlab_sim.server import UdpServer
+from starlab_spec.errors import SpecError
 from starlab_spec.wire import UDP_PORT
+from starlab_spec.wire.codec import decode_json
 
 EXIT_CANNOT_LISTEN: Final = 3
 """Exit code if the address cannot be bound."""
@@ -31,9 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     specimen = Specimen(seed=seed, device=options.device, virgin=options.virgin)
     # session and boot ids must differ from those of every earlier run, whatever the chip's seed
     rng = random.Random()
-    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng)
+    network = Network(time.monotonic)
+    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network)
+    board.fail(options.faults)
     try:
-        server = UdpServer(board, options.host, options.port, rng=rng)
+        server = UdpServer(board, options.host, options.port, rng=rng, network=network)
     except OSError as error:
         print(
             f"starlab-chip: cannot listen on {options.host} port {options.port}: {error.strerror}",
@@ -72,9 +79,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
     parser.add_argument(
+        "--faults",
+        type=_faults,
+        default=FaultRequest(),
+        metavar="JSON",
+        help="faults from the start, such as "
+        """'{"network": {"loss": 0.05, "seed": 1}, "restart_after_pulses": 1000}'""",
+    )
+    parser.add_argument(
         "--exit-with-parent", action="store_true", help="exit when standard input ends"
     )
     return parser
+
+
+def _faults(text: str) -> FaultRequest:
+    try:
+        return fault_request(decode_json(text.encode()))
+    except (Refused, SpecError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

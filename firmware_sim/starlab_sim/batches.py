@@ -226,6 +226,7 @@ def batch_training(
                 learning=learning,
                 tuning=tuning,
                 phase=registers.get("PHASE") if cyclic else 0,
+                fine=control.fine,
                 aborted=control.stopped,
                 progress=progress,
             )
@@ -264,6 +265,7 @@ def pulse_mask(
             mask,
             pulse,
             count=count,
+            fine=control.fine,
             aborted=control.stopped,
             progress=control.progress(name),
         )

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from starlab_sim.chip import Chip
 from starlab_sim.control import Control, Report
-from starlab_sim.emulator_commands import EmulatorRequest, Specimen, parse_request
-from starlab_sim.errors import Refused
+from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, Specimen, parse_request
+from starlab_sim.errors import PowerFailed, Refused
 from starlab_sim.faults import EMERGENCY_STOP, SUPPLY_FAULTS, fault_mask
 from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
+from starlab_sim.network_faults import Network
 from starlab_sim.register_file import pack_words
 from starlab_sim.sequencer import SHORT_OPERATIONS, plan
 from starlab_sim.state import PoweredState
@@ -86,13 +87,21 @@ class Board:
     :attr:`lifetime_pulses`, :attr:`faults` and :attr:`is_safe`, and may call :meth:`enter_safe`.
     """
 
-    def __init__(self, specimen: Specimen, *, serial: str, rng: random.Random) -> None:
+    def __init__(
+        self,
+        specimen: Specimen,
+        *,
+        serial: str,
+        rng: random.Random,
+        network: Network | None = None,
+    ) -> None:
         """Put a fresh chip in and power up.
 
         Args:
             specimen: The chip.
             serial: Serial number of the board.
             rng: Draws boot ids.
+            network: The network around the board, where it can be made bad.
 
         Raises:
             UnknownName: There is no such device model.
@@ -100,6 +109,9 @@ class Board:
         self.serial = serial
         self.boot_id = 0
         self._rng = rng
+        self._network = network
+        self._power_fails_at: int | None = None
+        """Lifetime pulses after which the power fails."""
         self._specimen = specimen
         self._socket = _Socket(specimen.make())
         self._state = self._power_up()
@@ -181,7 +193,7 @@ class Board:
             progress: Told by operations how much is done, of how much, and what.
 
         Returns:
-            One result each, up to the first that fails.
+            One result each, up to the first that fails; none if the power failed meanwhile.
         """
         state = self._state.scratch() if dry_run else self._state
         command = _Command(state, dry_run, aborted, progress)
@@ -200,6 +212,9 @@ class Board:
                 status, message = Status.RANGE, str(error)
             except SpecError as error:
                 status, message = Status.BAD_REQUEST, str(error)
+            except PowerFailed:
+                self._state = self._power_up()
+                return []
             else:
                 results.append(Result(opcode, Status.OK, address, data))
                 continue
@@ -207,7 +222,34 @@ class Board:
             break
         return results
 
+    def fail(self, faults: FaultRequest) -> None:
+        """Have faults: latched ones at once, others when they are due.
+
+        Raises:
+            Refused: UNSUPPORTED: a bad network, where there is no network.
+        """
+        self._check_network(faults)
+        if self._network is not None:
+            if faults.network is not None:
+                self._network.change(faults.network)
+            if faults.stall_s:
+                self._network.stall(faults.stall_s)
+        if faults.restart_after_pulses is not None:
+            after = faults.restart_after_pulses
+            self._power_fails_at = self.lifetime_pulses + after if after else None
+        if faults.latches:
+            self._state.trip(fault_mask(faults.latches))
+
+    def _check_network(self, faults: FaultRequest) -> None:
+        if self._network is None and (faults.network is not None or faults.stall_s):
+            raise Refused(Status.UNSUPPORTED, "this board is on no network that could be bad")
+
+    def _power_fails(self) -> bool:
+        fails_at = self._power_fails_at
+        return fails_at is not None and self.lifetime_pulses >= fails_at
+
     def _power_up(self) -> PoweredState:
+        self._power_fails_at = None
         old = self.boot_id
         while self.boot_id in (0, old):
             self.boot_id = self._rng.getrandbits(32)
@@ -286,9 +328,16 @@ class Board:
 
     def _operate(self, command: _Command, operation: int) -> bytes:
         state = command.state
-        control = Control(state.supplies, command.aborted, command.report)
+        power_fails = None if self._power_fails_at is None else self._power_fails
+        control = Control(state.supplies, command.aborted, command.report, power_fails)
         run = plan(operation, state, self.chip)
-        return b"" if command.dry_run else run(control)
+        if command.dry_run:
+            return b""
+        try:
+            return run(control)
+        finally:
+            if self._power_fails():
+                raise PowerFailed
 
     def _abort(self, command: _Command, transaction: Transaction) -> bytes:
         return b""  # in its turn there is nothing left to stop
@@ -298,6 +347,7 @@ class Board:
 
     def _emulate(self, command: _Command, transaction: Transaction) -> bytes:
         request = parse_request(transaction.data)
+        self._check_network(request.faults)
         if not command.dry_run:
             self._apply(request)
             command.state = self._state
@@ -315,8 +365,7 @@ class Board:
             self._state = self._power_up()
         else:
             put_identity(self._state.registers, self.chip, boot_id=self.boot_id)
-        if request.faults:
-            self._state.trip(fault_mask(request.faults))
+        self.fail(request.faults)
 
 
 def _reading(state: PoweredState, setting: Setting | None) -> bytes:

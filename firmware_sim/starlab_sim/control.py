@@ -11,16 +11,37 @@ Report = Callable[[int, int, str], None]
 
 
 class Control:
-    """Stops an operation when the host aborts it or when the drivers go off."""
+    """Stops an operation when the host aborts it, the drivers go off, or the power fails.
 
-    def __init__(self, supplies: SupplyRack, aborted: Callable[[], bool], report: Report) -> None:
+    Args:
+        supplies: Whose switching off stops it.
+        aborted: Whether the host has.
+        report: Told how far it is.
+        power_fails: Whether the power does; None: it will not.
+    """
+
+    def __init__(
+        self,
+        supplies: SupplyRack,
+        aborted: Callable[[], bool],
+        report: Report,
+        power_fails: Callable[[], bool] | None = None,
+    ) -> None:
         self._supplies = supplies
         self._switch_offs = supplies.switch_offs
         self._aborted = aborted
         self._report = report
+        self._power_fails = power_fails
+
+    @property
+    def fine(self) -> bool:
+        """Whether safe points are wanted after every row or sample."""
+        return self._power_fails is not None
 
     def stopped(self) -> bool:
         """Whether to stop at the next safe point between pulses."""
+        if self._power_fails is not None and self._power_fails():
+            return True
         return self._aborted() or self._supplies.switch_offs != self._switch_offs
 
     def progress(

@@ -1,17 +1,18 @@
 """What only an emulated board can be told: time, faults, another chip, a restart. Does none of it.
 
-The JSON of transaction EMULATOR, checked as a whole.
+The JSON of transaction EMULATOR and of option ``--faults``, checked as a whole.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from starlab_sim.chip import Chip
 from starlab_sim.devices import PRESET_NAMES
 from starlab_sim.errors import Refused
 from starlab_sim.faults import FAULT_BITS
+from starlab_sim.network_faults import NetworkFaults
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire.codec import decode_json
@@ -20,6 +21,11 @@ from starlab_spec.wire.transactions import Status
 SEED_MAX: Final = (1 << 64) - 1
 ADVANCE_MAX_S: Final = 1e9
 """Three decades: what a retention study could ask for at most."""
+STALL_MAX_S: Final = 3600.0
+PULSES_MAX: Final = (1 << 63) - 1
+
+_Keys = Mapping[str, tuple[str, Callable[[object], bool]]]
+"""What a JSON object may hold: by key, the words for its values and their test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,25 @@ class Specimen:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultRequest:
+    """Faults wanted; its attributes are the keys of the JSON."""
+
+    latches: Sequence[str] = ()
+    """Latches to trip."""
+    network: NetworkFaults | None = None
+    """How bad the network is from now on; None: as it is."""
+    stall_s: float = 0.0
+    """Time for which the network lets nothing through."""
+    restart_after_pulses: int | None = None
+    """The power fails, and comes back, at the first safe point after so many pulses; 0: never."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        _check_range("stall_s", self.stall_s, STALL_MAX_S, "s")
+        _check_range("restart_after_pulses", self.restart_after_pulses or 0, PULSES_MAX, "pulses")
+
+
+@dataclass(frozen=True, slots=True)
 class EmulatorRequest:
     """A valid EMULATOR request; its attributes are the keys of the JSON."""
 
@@ -54,8 +79,8 @@ class EmulatorRequest:
     """Put in a fresh chip of this device model."""
     virgin: bool | None = None
     """Put in a fresh chip, virgin or formed."""
-    faults: Sequence[str] = ()
-    """Latches to trip."""
+    faults: FaultRequest = field(default_factory=FaultRequest)
+    """Latches to trip, a bad network, a power failure to come."""
     restart: bool = False
     """Power off and on again."""
 
@@ -85,15 +110,36 @@ def parse_request(data: bytes) -> EmulatorRequest:
         LimitExceeded: A number out of range.
     """
     values = decode_json(data)
-    for key, value in values.items():
-        if key not in _KEYS:
-            message = f"unknown emulator command {_shortened(key)}; known: {', '.join(_KEYS)}"
-            raise Refused(Status.BAD_REQUEST, message)
-        expected, accepts = _KEYS[key]
-        if not accepts(value):
-            message = f"{key} {_shortened(value)} is not {expected}"
-            raise Refused(Status.BAD_REQUEST, message)
+    _check("emulator command", "", values, _COMMANDS)
+    if "faults" in values:
+        values["faults"] = fault_request(values["faults"])
     return EmulatorRequest(**values)
+
+
+def fault_request(wanted: Any) -> FaultRequest:
+    """Faults as JSON names them: an object, or for latches alone a list of their names.
+
+    Raises:
+        Refused: BAD_REQUEST: of another form.
+        LimitExceeded: A number out of range.
+    """
+    values = {"latches": wanted} if _is_fault_list(wanted) else dict(wanted)
+    _check("fault", "faults ", values, _FAULTS)
+    if "network" in values:
+        _check("network fault", "network ", values["network"], _NETWORK)
+        values["network"] = NetworkFaults(**values["network"])
+    return FaultRequest(**values)
+
+
+def _check(noun: str, prefix: str, values: Mapping[str, Any], known: _Keys) -> None:
+    for key, value in values.items():
+        if key not in known:
+            message = f"unknown {noun} {_shortened(key)}; known: {', '.join(known)}"
+            raise Refused(Status.BAD_REQUEST, message)
+        expected, accepts = known[key]
+        if not accepts(value):
+            message = f"{prefix}{key} {_shortened(value)} is not {expected}"
+            raise Refused(Status.BAD_REQUEST, message)
 
 
 def _check_range(name: str, value: float, high: float, unit: str) -> None:
@@ -117,6 +163,10 @@ def _is_model(value: object) -> bool:
     return isinstance(value, str) and value in PRESET_NAMES
 
 
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
 def _is_fault_list(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(name, str) and name in FAULT_BITS for name in value
@@ -128,11 +178,23 @@ def _shortened(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-_KEYS: Final[Mapping[str, tuple[str, Callable[[object], bool]]]] = {
+_LATCHES: Final = f"a list of {', '.join(FAULT_BITS)}"
+_COMMANDS: Final[_Keys] = {
     "advance_s": ("a number of seconds", _is_number),
     "seed": ("an integer", _is_integer),
     "device_model": (f"one of {', '.join(PRESET_NAMES)}", _is_model),
     "virgin": ("true or false", _is_flag),
-    "faults": (f"a list of {', '.join(FAULT_BITS)}", _is_fault_list),
+    "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),
     "restart": ("true or false", _is_flag),
+}
+_FAULTS: Final[_Keys] = {
+    "latches": (_LATCHES, _is_fault_list),
+    "network": ("an object", _is_object),
+    "stall_s": ("a number of seconds", _is_number),
+    "restart_after_pulses": ("an integer", _is_integer),
+}
+_NETWORK: Final[_Keys] = {
+    **dict.fromkeys(("loss", "duplication", "reordering", "corruption"), ("a number", _is_number)),
+    "delay_s": ("a number of seconds", _is_number),
+    "seed": ("an integer", _is_integer),
 }

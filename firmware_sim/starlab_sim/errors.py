@@ -1,6 +1,7 @@
 """Why the emulated board refuses what it is asked. Never about links or frames.
 
     Refused         a transaction fails with a status of the wire protocol and a message
+    PowerFailed     the power fails in the middle of an operation: nothing is answered
 
 Beside it the board's modules raise the errors of `starlab_spec.errors`; at the front a
 ``LimitExceeded`` becomes status RANGE and any other ``SpecError`` becomes BAD_REQUEST.
@@ -19,3 +20,7 @@ class Refused(Exception):
     def __init__(self, status: Status, message: str) -> None:
         self.status = status
         super().__init__(message)
+
+
+class PowerFailed(Exception):
+    """The power has failed, as was asked; the board comes up again, and knows of no command."""

@@ -15,6 +15,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Final, Protocol
 
+from starlab_sim.network_faults import FaultySocket, Network
 from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution
 from starlab_spec.wire.responder import Responder
 from starlab_spec.wire.transactions import Result, Transaction
@@ -43,7 +44,7 @@ class ServedBoard(BoardFacts, Protocol):
         aborted: Callable[[], bool],
         progress: Callable[[int, int, str], None],
     ) -> list[Result]:
-        """Execute a command. Whatever it holds, nothing is raised."""
+        """Execute a command. Whatever it holds, nothing is raised; no results: its power failed."""
 
     def enter_safe(self, reason: str) -> None:
         """Drivers off; may be called while a command executes."""
@@ -61,7 +62,7 @@ class UdpServer:
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
         rng: For session ids and jitter.
-        clock: The time in seconds; never set back.
+        network: What happens to datagrams on the way.
 
     Raises:
         OSError: The address cannot be bound.
@@ -74,12 +75,14 @@ class UdpServer:
         port: int,
         *,
         rng: random.Random,
-        clock: Callable[[], float] = time.monotonic,
+        network: Network | None = None,
     ) -> None:
+        network = Network(time.monotonic) if network is None else network
         self._board = board
-        self._clock = clock
+        self._clock = network.clock
         self._responder: Responder[_Address] = Responder(board, rng=rng)
         self._socket = _bound(host, port)
+        self._datagrams = FaultySocket(self._socket, network)
         self._waker = socket.socket(self._socket.family, socket.SOCK_DGRAM)
         self._stopping = False
         self._timeout_s = 0.0
@@ -133,14 +136,14 @@ class UdpServer:
         if wait_s < self._timeout_s or not self._timeout_s:
             self._set_timeout(wait_s)
         try:
-            return self._socket.recvfrom(_DATAGRAM_BYTES)
+            return self._datagrams.recvfrom(_DATAGRAM_BYTES)
         except OSError:
             self._set_timeout(wait_s)
             return None
 
     def _set_timeout(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._socket.settimeout(timeout_s)
+        self._datagrams.settimeout(timeout_s)
 
     def _act(self) -> None:
         """Execute what is to be executed, and send what is to be sent."""
@@ -154,7 +157,7 @@ class UdpServer:
                 responder.complete(work, self._execute(work, _no_progress), self._clock())
         for address, datagram in responder.datagrams(self._clock()):
             with contextlib.suppress(OSError):
-                self._socket.sendto(datagram, address)
+                self._datagrams.sendto(datagram, address)
 
     def _execute(self, work: Execution, progress: Callable[[int, int, str], None]) -> list[Result]:
         return self._board.execute(

@@ -303,6 +303,17 @@ def test_a_board_that_restarts_ends_the_session_after_the_reply(table: Table, ho
     assert table.board.executed == []
 
 
+def test_a_command_in_which_the_power_failed_is_never_answered(table: Table, host: Host) -> None:
+    table.slow = True
+    host.command(1, tr.start(1))
+    assert table.running is not None
+    table.board.boot_id += 1
+    table.responder.complete(table.running, [], table.now)
+    (reset,) = table.turn()
+    assert (reset.type, reset.boot) == (FrameType.RESET, 0xB008)
+    assert codec.decode_nak(reset.payload).status == Status.OUTCOME_UNKNOWN
+
+
 def test_the_status_tells_what_the_board_is_doing(table: Table, host: Host) -> None:
     assert host.status() == BoardStatus(1, 0, 0, 0, BoardState.IDLE)
     table.slow = True

@@ -134,6 +134,7 @@ class Chip:
         *,
         count: int = 1,
         first_row: int = 0,
+        fine: bool = False,
         aborted: Aborted | None = None,
         progress: Progress | None = None,
     ) -> int:
@@ -148,6 +149,7 @@ class Chip:
             conditions: Voltages and width.
             count: Pulses on each selected cell.
             first_row: Row of the array that the mask begins with.
+            fine: Every row is a chunk of its own.
             aborted: Asked between chunks of rows.
             progress: Told the rows done.
 
@@ -162,7 +164,7 @@ class Chip:
         cells.check_mask(mask, first_row)
         if count < 1:
             raise LimitExceeded("pulse count", count, 1)
-        step = max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        step = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
         done = 0
         for part in chunks(mask.shape[1], step, aborted, progress):
             selection = mask[:, part]
@@ -311,6 +313,7 @@ class Chip:
         learning: Learning,
         tuning: Tuning,
         phase: int = 0,
+        fine: bool = False,
         aborted: Aborted | None = None,
         progress: Progress | None = None,
     ) -> Training:
@@ -324,6 +327,7 @@ class Chip:
             learning: Thresholds and activation.
             tuning: Schedule and pulses.
             phase: Phase of the first sample.
+            fine: Every sample is a chunk of its own.
             aborted: Asked between chunks of samples.
             progress: Told the samples done.
 
@@ -351,7 +355,7 @@ class Chip:
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
         pulses = np.empty((len(samples), 2), np.int32)
         done = 0
-        for part in chunks(len(samples), CHUNK_SAMPLES, aborted, progress):
+        for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, aborted, progress):
             steps = part.stop - part.start
             self._meter.time_ticks += steps * forward_ticks + sum(
                 islice(cycle(tuning_ticks), phase, phase + steps)

@@ -287,7 +287,7 @@ class Responder(Generic[Peer]):
         return self._running
 
     def complete(self, execution: Execution, results: list[Result], now: float) -> None:
-        """The board has executed a command.
+        """The board has executed a command; no results: its power failed before it could answer.
 
         If the boot id of the board is another one now, the session ends.
         """
@@ -295,7 +295,8 @@ class Responder(Generic[Peer]):
         holder = self._holder
         if holder is None or holder.session.session_id != execution.session_id:
             return
-        holder.session.complete(execution, results)
+        if results:
+            holder.session.complete(execution, results)
         if self._board.boot_id != holder.session.boot_id:
             self._end(Nak(Status.OUTCOME_UNKNOWN, "the board restarted"), now)
             self._safe_due = None

@@ -12,7 +12,8 @@
     │   ├── HardwareFault      a fault or emergency stop is latched
     │   ├── NotReady           a rail is off or not settled
     │   └── Aborted            stopped on request at a safe point
-    └── NotFormed              cells that were never formed cannot do that
+    ├── NotFormed              cells that were never formed cannot do that
+    └── JournalError           a command could not be written down, and was not sent
 
     starlab_spec.SpecError
     └── BadArgument            an argument that is no number, no multiple, empty, ...
@@ -156,6 +157,10 @@ class NotFormed(StarlabHostError):
         super().__init__(
             f"array {array} is not formed: {unformed} of {cells} cells conduct less than 0.5 uS"
         )
+
+
+class JournalError(StarlabHostError):
+    """The journal is in use by another process, is none, or cannot be written: nothing was sent."""
 
 
 class BadArgument(SpecError):

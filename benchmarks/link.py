@@ -34,6 +34,8 @@ class Lossy:
     """A link that loses datagrams in both directions."""
 
     def __init__(self, link: Link, loss: float, rng: random.Random) -> None:
+        self.payload_bytes = link.payload_bytes
+        self.window = link.window
         self._link = link
         self._loss = loss
         self._rng = rng

@@ -1,22 +1,32 @@
 """From the address of a board to the board. Keeps no connection: whoever connects owns it."""
 
+from collections.abc import Mapping
+
 from starlab_host.board import Board
 from starlab_host.errors import BoardAway
 from starlab_host.links import open_link
+from starlab_host.links.memory import ExecutingBoard
 from starlab_host.session import Session
 
 
 def connect(
-    url: str, *, client_name: str = "starlab", lease_epoch: int = 0, bring_up: bool = True
+    url: str,
+    *,
+    client_name: str = "starlab",
+    lease_epoch: int = 0,
+    bring_up: bool = True,
+    boards: Mapping[str, ExecutingBoard] | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
     Args:
-        url: ``udp://host`` or ``udp://host:port``.
+        url: ``udp://host[:port]``, ``eth://interface/aa:bb:cc:dd:ee:ff``,
+            ``serial://port[?baud=N]`` or ``memory:name``.
         client_name: Who this is, for people.
         lease_epoch: Fencing token: the board refuses epochs older than the newest it has seen.
         bring_up: Switch its supplies on, at the published settings, unless they are on or a fault
             is latched.
+        boards: Boards of this process, by the names in ``memory:name``.
 
     Raises:
         ValueError: The URL has another form.
@@ -24,7 +34,7 @@ def connect(
         HandshakeRefused: The board does not want a session.
     """
     try:
-        link = open_link(url)
+        link = open_link(url, boards)
     except OSError as error:
         raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
     board = Board(Session.open(link, client_name=client_name, lease_epoch=lease_epoch))

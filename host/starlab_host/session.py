@@ -18,9 +18,7 @@ from starlab_host.link_statistics import LinkStatistics, RoundTripHistogram
 from starlab_host.links.base import Link
 from starlab_host.waiting import Progress, Waiter
 from starlab_spec.wire.frames import (
-    DEFAULT_WINDOW,
     KEEPALIVE_S,
-    MAX_PAYLOAD_BYTES,
     BoardStatus,
     EventKind,
     Feature,
@@ -84,8 +82,8 @@ class Session:
         client_name: str,
         lease_epoch: int = 0,
         resume_session: int = 0,
-        window: int = DEFAULT_WINDOW,
-        payload_bytes: int = MAX_PAYLOAD_BYTES,
+        window: int | None = None,
+        payload_bytes: int | None = None,
         never_safe: bool = False,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
@@ -98,8 +96,8 @@ class Session:
             lease_epoch: Fencing token: the board refuses epochs older than the newest it has seen.
             resume_session: Id of an earlier session to take up again, 0 for a new one; what the
                 board executed of it are all messages before `granted.next_message_id`.
-            window: Frames in flight wanted, 1..128.
-            payload_bytes: Largest payload wanted.
+            window: Frames in flight wanted, 1..128; by default what suits the link.
+            payload_bytes: Largest payload wanted; by default what the link takes.
             never_safe: Silence of this host is no reason for the board to go to SAFE.
             clock: The time in seconds; never set back.
             rng: For the session's nonce and for jitter; by default seeded by the system.
@@ -109,8 +107,8 @@ class Session:
             HandshakeRefused: The board does not want a session on these terms.
         """
         hello = Hello(
-            window=window,
-            payload_bytes=payload_bytes,
+            window=link.window if window is None else window,
+            payload_bytes=link.payload_bytes if payload_bytes is None else payload_bytes,
             features=int(Feature.NEVER_SAFE) if never_safe else 0,
             lease_epoch=lease_epoch,
             resume_session=resume_session,

@@ -12,6 +12,9 @@ from starlab_host.capture import Captured, CapturingLink, PcapWriter, read_pcap
 class LoopLink:
     """A link that gives back what was sent."""
 
+    payload_bytes = 1408
+    window = 32
+
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.closed = False

@@ -17,6 +17,8 @@ class CapturingLink:
     """
 
     def __init__(self, link: Link, writer: PcapWriter, *, clock: Callable[[], float]) -> None:
+        self.payload_bytes = link.payload_bytes
+        self.window = link.window
         self._link = link
         self._writer = writer
         self._clock = clock

@@ -1,23 +1,64 @@
 """Ways to a board: each carries datagrams and knows nothing of frames."""
 
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from starlab_host.links.base import Link
-from starlab_host.links.memory import MemoryLink, MemoryNetwork
-from starlab_host.links.udp import UdpLink
-from starlab_spec.wire import UDP_PORT
+from starlab_host.links.base import Address, Link
+from starlab_host.links.ethernet import EthernetAddress, EthernetLink
+from starlab_host.links.memory import ExecutingBoard, MemoryAddress, MemoryLink, MemoryNetwork
+from starlab_host.links.serial import SerialAddress, SerialLink
+from starlab_host.links.udp import UdpAddress, UdpLink
 
-__all__ = ["Link", "MemoryLink", "MemoryNetwork", "UdpLink", "open_link"]
+__all__ = [
+    "Address",
+    "EthernetAddress",
+    "EthernetLink",
+    "Link",
+    "MemoryAddress",
+    "MemoryLink",
+    "MemoryNetwork",
+    "SerialAddress",
+    "SerialLink",
+    "UdpAddress",
+    "UdpLink",
+    "open_link",
+    "parse_address",
+]
+
+_CABLES: Final[Mapping[str, Callable[[str], Address]]] = {
+    "udp": UdpAddress.parse,
+    "eth": EthernetAddress.parse,
+    "serial": SerialAddress.parse,
+}
+_FORMS: Final = ", ".join(
+    kind.FORM for kind in (UdpAddress, EthernetAddress, SerialAddress, MemoryAddress)
+)
 
 
-def open_link(url: str) -> Link:
-    """A link by its URL: ``udp://host`` or ``udp://host:port``.
+def parse_address(url: str, boards: Mapping[str, ExecutingBoard] | None = None) -> Address:
+    """The address of a board by its URL. Looks for nobody.
+
+    Args:
+        url: ``udp://host[:port]``, ``eth://interface/aa:bb:cc:dd:ee:ff``,
+            ``serial://port[?baud=N]`` or ``memory:name``.
+        boards: Boards of this process, by the names in ``memory:name``.
 
     Raises:
         ValueError: The URL has another form.
-        OSError: The host is unknown or there is no way to it.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "udp" or not parts.hostname or parts.path.strip("/"):
-        raise ValueError(f"board address {url!r} is not of the form udp://host[:port]")
-    return UdpLink(parts.hostname, UDP_PORT if parts.port is None else parts.port)
+    scheme = url.partition(":")[0]
+    if scheme == "memory":
+        return MemoryAddress.parse(url, boards or {})
+    if scheme not in _CABLES:
+        raise ValueError(f"board address {url!r} is of none of the forms {_FORMS}")
+    return _CABLES[scheme](url)
+
+
+def open_link(url: str, boards: Mapping[str, ExecutingBoard] | None = None) -> Link:
+    """A link by its URL, as `parse_address` takes it.
+
+    Raises:
+        ValueError: The URL has another form.
+        OSError: There is no way to this address.
+    """
+    return parse_address(url, boards).open()

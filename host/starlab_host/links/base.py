@@ -1,11 +1,27 @@
 """What a session needs of a link: datagrams out, datagrams in, a close. Knows no frame."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, JUMBO_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+
+LONGEST_DATAGRAM_BYTES: Final = FRAME_OVERHEAD_BYTES + JUMBO_PAYLOAD_BYTES
+"""Length of the longest frame."""
 
 
 class Link(Protocol):
     """A way to one board that may lose, repeat and reorder datagrams, but never alters them."""
+
+    @property
+    def payload_bytes(self) -> int:
+        """Largest payload whose frame this end of the way takes.
+
+        Above 1408 bytes a session proves that the whole way does before it relies on it.
+        """
+
+    @property
+    def window(self) -> int:
+        """Frames in flight that suit the way."""
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send datagrams in this order, as far as the way is open; what is not sent is lost.
@@ -21,3 +37,21 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Give the link up."""
+
+
+class Address(Protocol):
+    """Where a board is. As text it is the URL that a user gives."""
+
+    def open(self) -> Link:
+        """A link to the board, which need not be there.
+
+        Raises:
+            OSError: There is no way to this address.
+        """
+
+
+def payload_within(datagram_bytes: int) -> int:
+    """Largest payload on a way that takes datagrams of so many bytes."""
+    if datagram_bytes >= LONGEST_DATAGRAM_BYTES:
+        return JUMBO_PAYLOAD_BYTES
+    return min(datagram_bytes - FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES)

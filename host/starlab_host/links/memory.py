@@ -6,12 +6,15 @@ The board executes inside `receive`, on the thread that waits; nothing runs by i
 import heapq
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Protocol, Self
+from urllib.parse import parse_qsl, urlsplit
 
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES
 from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution
-from starlab_spec.wire.frames import SILENCE_S
+from starlab_spec.wire.frames import DEFAULT_WINDOW, MAX_PAYLOAD_BYTES, SILENCE_S
 from starlab_spec.wire.responder import Responder
 from starlab_spec.wire.transactions import Result, Transaction
 
@@ -45,7 +48,50 @@ class MemoryNetwork:
     """Probability that it comes twice."""
     reordering: float = 0.0
     """Probability that it lets later ones overtake."""
+    longest_bytes: int = LONGEST_DATAGRAM_BYTES
+    """Longer ones disappear."""
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAddress:
+    """A board of this process: ``memory:name``, and what its network does: ``?loss=0.01&seed=3``.
+
+    There is no list of boards behind the caller's back: whoever opens such an address gives them.
+    """
+
+    FORM = "memory:name"
+
+    name: str
+    board: ExecutingBoard
+    network: MemoryNetwork
+
+    @classmethod
+    def parse(cls, url: str, boards: Mapping[str, ExecutingBoard]) -> Self:
+        """The address of a URL, with its board out of those given.
+
+        Raises:
+            ValueError: The URL has another form, or no board has that name.
+        """
+        parts = urlsplit(url)
+        kinds = {name: type(default) for name, default in asdict(MemoryNetwork()).items()}
+        try:
+            options = {name: kinds[name](text) for name, text in parse_qsl(parts.query)}
+        except (KeyError, ValueError):
+            known = ", ".join(kinds)
+            raise ValueError(f"board address {url!r}: a network has numbers {known}") from None
+        if parts.path not in boards:
+            known = ", ".join(boards) or "none"
+            raise ValueError(f"board address {url!r}: boards of this process are {known}")
+        return cls(parts.path, boards[parts.path], MemoryNetwork(**options))
+
+    def __str__(self) -> str:
+        """The URL, without what its network does."""
+        return f"memory:{self.name}"
+
+    def open(self) -> "MemoryLink":
+        """As `MemoryLink`, on the system's clock."""
+        return MemoryLink(self.board, clock=time.monotonic, network=self.network)
 
 
 class MemoryLink:
@@ -56,11 +102,14 @@ class MemoryLink:
         clock: The time in seconds.
         network: What the network does.
         silence_s: As of the responder.
+        payload_bytes: As of any link.
 
     Attributes:
         cut: While true, the network loses everything.
         responder: The board's side of the protocol, to look at.
     """
+
+    window = DEFAULT_WINDOW
 
     def __init__(
         self,
@@ -69,7 +118,9 @@ class MemoryLink:
         clock: Callable[[], float],
         network: MemoryNetwork | None = None,
         silence_s: float = SILENCE_S,
+        payload_bytes: int = MAX_PAYLOAD_BYTES,
     ) -> None:
+        self.payload_bytes = payload_bytes
         self.cut = False
         self._board = board
         self._clock = clock
@@ -110,6 +161,8 @@ class MemoryLink:
 
     def _carry(self, datagram: bytes, way: list[tuple[int, bytes]]) -> None:
         network, rng = self._network, self._rng
+        if len(datagram) > network.longest_bytes:
+            return
         for _ in range(1 + (rng.random() < network.duplication)):
             if self.cut or rng.random() < network.loss:
                 continue

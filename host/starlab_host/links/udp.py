@@ -2,15 +2,61 @@
 
 import contextlib
 import socket
+import sys
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
 
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within
 from starlab_spec.wire import UDP_PORT
+from starlab_spec.wire.frames import DEFAULT_WINDOW, FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
 
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the system, which may give less: room for several windows of datagrams."""
-_DATAGRAM_BYTES: Final = 9216
-"""More than the largest frame."""
+
+_NEVER_FRAGMENT: Final = {
+    socket.AF_INET: (socket.IPPROTO_IP, 10),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 23),
+}
+"""Linux: level and option IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, which the socket module lacks."""
+_DO: Final = 2
+"""IP_PMTUDISC_DO: a datagram that is too long is refused, and the way's limit remembered."""
+_PATH_MTU: Final = {
+    socket.AF_INET: (socket.IPPROTO_IP, 14, 20 + 8),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 24, 40 + 8),
+}
+"""Linux: level and option IP_MTU, IPV6_MTU; bytes of the IP and UDP headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class UdpAddress:
+    """A board on a network: ``udp://host`` or ``udp://host:port``."""
+
+    FORM = "udp://host[:port]"
+
+    host: str
+    port: int = UDP_PORT
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """The address of a URL.
+
+        Raises:
+            ValueError: The URL has another form.
+        """
+        parts = urlsplit(url)
+        if not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError(f"board address {url!r} is not of the form {cls.FORM}")
+        return cls(parts.hostname, UDP_PORT if parts.port is None else parts.port)
+
+    def __str__(self) -> str:
+        """The URL."""
+        return f"udp://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def open(self) -> "UdpLink":
+        """As `UdpLink`."""
+        return UdpLink(self.host, self.port)
 
 
 class UdpLink:
@@ -24,13 +70,20 @@ class UdpLink:
         OSError: The name is unknown or there is no way to the address.
     """
 
+    window = DEFAULT_WINDOW
+
     def __init__(self, host: str, port: int = UDP_PORT) -> None:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[
             0
         ]
         self._socket = socket.socket(family, kind, protocol)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        self._socket.connect(address)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            self._socket.connect(address)
+            self.payload_bytes = payload_within(_unfragmented_bytes(self._socket))
+        except OSError:
+            self._socket.close()
+            raise
         self._timeout_s: float | None = None
 
     def send(self, datagrams: Sequence[bytes]) -> None:
@@ -46,7 +99,7 @@ class UdpLink:
             if self._timeout_s is None or timeout_s < self._timeout_s:
                 self._socket.settimeout(timeout_s)
                 self._timeout_s = timeout_s
-            return self._socket.recv(_DATAGRAM_BYTES)
+            return self._socket.recv(LONGEST_DATAGRAM_BYTES)
         except OSError:
             self._timeout_s = None
             return None
@@ -54,3 +107,15 @@ class UdpLink:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+def _unfragmented_bytes(connected: socket.socket) -> int:
+    """Longest datagram that the way is known to take in one piece, which it is now made to do.
+
+    Where the system does not tell, that of a usual Ethernet.
+    """
+    if sys.platform != "linux":
+        return FRAME_OVERHEAD_BYTES + MAX_PAYLOAD_BYTES
+    connected.setsockopt(*_NEVER_FRAGMENT[connected.family], _DO)
+    level, option, header_bytes = _PATH_MTU[connected.family]
+    return connected.getsockopt(level, option) - header_bytes

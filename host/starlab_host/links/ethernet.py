@@ -1,0 +1,124 @@
+"""Frames in raw Ethernet packets, to a board without an IP address. Knows nothing of them.
+
+Linux only, and only for processes with the capability CAP_NET_RAW.
+"""
+
+import contextlib
+import re
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from errno import EPERM, EPROTONOSUPPORT
+from typing import Final, Self
+
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within
+from starlab_host.links.interfaces import interface
+from starlab_spec.wire.frames import DEFAULT_WINDOW, ETHERTYPE
+
+BROADCAST: Final = b"\xff" * 6
+"""The address of all on an Ethernet."""
+_URL: Final = re.compile(
+    r"eth://(?P<interface>[^/?#\s]{1,15})/(?P<mac>[0-9a-f]{2}(:[0-9a-f]{2}){5})", re.IGNORECASE
+)
+_NO_CAPABILITY: Final = (
+    "raw Ethernet needs the capability CAP_NET_RAW: run as root, or give it to the interpreter "
+    "with `setcap cap_net_raw+ep`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EthernetAddress:
+    """A board on an Ethernet: ``eth://interface/aa:bb:cc:dd:ee:ff``.
+
+    The interface is of this machine, the hardware address is the board's.
+    """
+
+    FORM = "eth://interface/aa:bb:cc:dd:ee:ff"
+
+    interface: str
+    mac: bytes
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """The address of a URL.
+
+        Raises:
+            ValueError: The URL has another form.
+        """
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise ValueError(f"board address {url!r} is not of the form {cls.FORM}")
+        return cls(match["interface"], bytes.fromhex(match["mac"].replace(":", "")))
+
+    def __str__(self) -> str:
+        """The URL."""
+        return f"eth://{self.interface}/{self.mac.hex(':')}"
+
+    def open(self) -> "EthernetLink":
+        """As `EthernetLink`."""
+        return EthernetLink(self.interface, self.mac)
+
+
+class EthernetLink:
+    """A packet socket, for the frames of one board.
+
+    Args:
+        interface_name: Of this machine.
+        mac: Hardware address of the board.
+
+    Raises:
+        OSError: There is no such interface, or raw Ethernet is not permitted here.
+    """
+
+    window = DEFAULT_WINDOW
+
+    def __init__(self, interface_name: str, mac: bytes) -> None:
+        self.payload_bytes = payload_within(interface(interface_name).mtu_bytes)
+        self._socket = packet_socket(interface_name)
+        self._mac = mac
+        self._board = packet_address(interface_name, mac)
+
+    def send(self, datagrams: Sequence[bytes]) -> None:
+        """Send datagrams; an interface that is down loses them."""
+        with contextlib.suppress(OSError):
+            for datagram in datagrams:
+                self._socket.sendto(datagram, self._board)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """The next datagram of the board; None if none came in that time or less."""
+        try:
+            self._socket.settimeout(timeout_s)
+            datagram, (_, _, _, _, sender) = self._socket.recvfrom(LONGEST_DATAGRAM_BYTES)
+        except OSError:
+            return None
+        return datagram if sender == self._mac else None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+def packet_address(interface_name: str, mac: bytes) -> tuple[str, int, int, int, bytes]:
+    """Where a packet goes, as a packet socket takes it."""
+    return (interface_name, ETHERTYPE, 0, 0, mac)
+
+
+def packet_socket(interface_name: str) -> socket.socket:
+    """A socket for the frames that come in by one interface, without their Ethernet headers.
+
+    Raises:
+        OSError: There is no such interface, or raw Ethernet is not permitted here.
+    """
+    if sys.platform != "linux":
+        raise OSError(EPROTONOSUPPORT, "raw Ethernet needs the packet sockets of Linux")
+    try:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+    except PermissionError:
+        raise PermissionError(EPERM, _NO_CAPABILITY) from None
+    try:
+        made.bind((interface_name, ETHERTYPE))
+    except OSError:
+        made.close()
+        raise
+    return made

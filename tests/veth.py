@@ -1,0 +1,46 @@
+"""Two Ethernet interfaces with a virtual cable between them, where the system permits it.
+
+What needs them skips elsewhere, and says why.
+"""
+
+import itertools
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+_NUMBERS = itertools.count()
+
+
+@contextmanager
+def veth_pair(mtu_bytes: int = 1500) -> Iterator[tuple[str, str]]:
+    """The names of both interfaces, which are up; gone with the block."""
+    number = next(_NUMBERS)
+    here, there = (f"sl{os.getpid()}n{number}{end}" for end in "ab")
+    _ip(f"link add {here} mtu {mtu_bytes} type veth peer name {there} mtu {mtu_bytes}")
+    try:
+        for name in (here, there):
+            _ip(f"link set {name} up")
+        yield here, there
+    finally:
+        _ip(f"link delete {here}")
+
+
+def _ip(arguments: str) -> None:
+    try:
+        subprocess.run(["ip", *arguments.split()], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no program `ip`: install iproute2 to test raw Ethernet")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no virtual Ethernet cable here (needs CAP_NET_ADMIN): {error.stderr.strip()}")
+
+
+def mac_of(name: str) -> bytes:
+    """Hardware address of an interface."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as asked:
+        asked.bind((name, 0))
+        address: bytes = asked.getsockname()[4]
+    return address

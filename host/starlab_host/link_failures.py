@@ -14,13 +14,13 @@ from starlab_host.errors import (
 from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason
-from starlab_spec.wire.transactions import Transaction, describe
+from starlab_spec.wire.transactions import Transaction, describe, status_of
 
 
 def no_session(ended: Ended) -> LinkError:
     """The error for a handshake that came to nothing."""
     if ended.reason is EndReason.REFUSED:
-        return HandshakeRefused(ended.status, ended.detail)
+        return HandshakeRefused(status_of(ended.status), ended.detail)
     return BoardAway(f"nobody answers: {ended.detail}")
 
 
@@ -55,7 +55,7 @@ def failure_of(
         return OutcomeUnknown(f"{cause}. It may have been executed: read back", doubtful)
     if ended.reason is EndReason.UNANSWERED:
         return LinkLost(cause)
-    return SessionEnded(cause, ended.status)
+    return SessionEnded(cause, status_of(ended.status))
 
 
 def _cause(ended: Ended, status: BoardStatus | None) -> str:

@@ -65,6 +65,11 @@ _OPCODES: Final[Mapping[int, Opcode]] = {int(code): code for code in Opcode}
 _STATUSES: Final[Mapping[int, Status]] = {int(code): code for code in Status}
 
 
+def status_of(code: int) -> int:
+    """A code as a `Status`; a number that is none as it came."""
+    return _STATUSES.get(code, code)
+
+
 class Transaction(NamedTuple):
     """One step of a command. A named tuple: hundreds may travel in one frame."""
 

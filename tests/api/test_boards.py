@@ -146,6 +146,32 @@ def test_an_emulated_fault_latches_and_clears(board: TestClient) -> None:
     assert board.get("").json()["state"] == "idle"
 
 
+def test_an_emulated_network_becomes_bad_and_commands_get_through(board: TestClient) -> None:
+    network = {"loss": 0.2, "duplication": 0.2, "reordering": 0.2, "corruption": 0.05, "seed": 1}
+    before = board.get("").json()["lifetime_pulses"]
+    board.post("/emulator", json={"faults": {"network": network}}).raise_for_status()
+    pulse = {"kind": "set", "rows": [0], "columns": [0], "polarity": "+"}
+    for _ in range(20):
+        assert board.post("/arrays/1/pulse", json=pulse).json() == {"pulses": 1}
+    board.post("/emulator", json={"faults": {"network": {}}}).raise_for_status()
+    told = board.get("").json()
+    assert told["lifetime_pulses"] == before + 20
+    assert told["link"]["resent"] > 0
+
+
+def test_a_power_failure_in_the_middle_leaves_the_outcome_unknown(board: TestClient) -> None:
+    before = board.get("").json()
+    faults = {"faults": {"restart_after_pulses": 1}}
+    board.post("/emulator", json=faults).raise_for_status()
+    pulse = {"kind": "set", "rows": [0], "columns": [0], "polarity": "+"}
+    refused = board.post("/arrays/1/pulse", json=pulse)
+    assert refused.json()["type"] == "outcome-unknown"
+    assert board.post("/arrays/1/pulse", json=pulse).json() == {"pulses": 1}
+    after = board.get("").json()
+    assert after["restarts"] == before["restarts"] + 1
+    assert after["lifetime_pulses"] == before["lifetime_pulses"] + 2
+
+
 def test_an_emulated_board_lets_time_pass(board: TestClient) -> None:
     before = board.get("/counters").json()["emulated_time_s"]
     reply = board.post("/emulator", json={"advance_s": 3600})
@@ -161,7 +187,9 @@ def test_an_emulated_board_takes_another_chip(board: TestClient) -> None:
 
 
 def test_an_emulator_command_that_is_none_is_refused(board: TestClient) -> None:
-    for body in ({"explode": True}, {"device_model": "none"}, {"advance_s": -1}):
+    faults = [{"fire": 1}, {"latches": ["fire"]}, {"network": {"loss": 1}}, {"stall_s": -1}]
+    nonsense = [{"explode": True}, {"device_model": "none"}, {"advance_s": -1}]
+    for body in nonsense + [{"faults": each} for each in faults]:
         assert board.post("/emulator", json=body).status_code == 422
 
 

@@ -188,7 +188,11 @@ class Board:
         return self._send(calls.clear_emergency_stop(self.id))
 
     def emulator(self, **commands: Any) -> EmulatorReply:
-        """Tell an emulated board: advance_s, faults, seed, device_model, virgin, restart."""
+        """Tell an emulated board: advance_s, faults, seed, device_model, virgin, restart.
+
+        ``faults`` is a list of latches to trip, or has the form of
+        :class:`starlab_contract.EmulatorFaults`: ``{"network": {"loss": 0.05}}``.
+        """
         return self._send(calls.emulator(self.id, commands))
 
     def infer(self, images: ArrayLike) -> NDArray[np.int32]:

@@ -35,10 +35,14 @@ from starlab_contract.boards import (
 from starlab_contract.counters import (
     ArrayPulses,
     Counters,
-    EmulatorCommands,
-    EmulatorReply,
     Operations,
     Pulses,
+)
+from starlab_contract.emulator import (
+    EmulatorCommands,
+    EmulatorFaults,
+    EmulatorReply,
+    NetworkFaults,
 )
 from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE
 from starlab_contract.network import (
@@ -73,6 +77,7 @@ __all__ = [
     "Counters",
     "CurrentSupply",
     "EmulatorCommands",
+    "EmulatorFaults",
     "EmulatorReply",
     "Faults",
     "FieldError",
@@ -84,6 +89,7 @@ __all__ = [
     "InferParameters",
     "InferReply",
     "LinkStatistics",
+    "NetworkFaults",
     "Operations",
     "OutputActivation",
     "Phase",

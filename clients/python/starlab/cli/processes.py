@@ -81,10 +81,19 @@ def emulator(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help="Faults from the start, as the REST API takes them: "
+            """'{"network": {"loss": 0.05, "seed": 1}, "restart_after_pulses": 1000}'.""",
+        ),
+    ] = None,
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board on UDP."""
-    options = given(host=host, port=port, seed=seed, device=device) + ["--virgin"] * virgin
+    options = given(host=host, port=port, seed=seed, device=device, faults=faults)
+    options += ["--virgin"] * virgin
     become("starlab_sim", options, "The emulator")
 
 

@@ -1,0 +1,67 @@
+"""What an emulated board can be told, and what it answers. Emulates nothing."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from starlab_contract.base import ReplyBody, RequestBody
+
+Probability = Annotated[float, Field(ge=0, le=0.9)]
+"""Above 0.9, what makes the network good again would not get through."""
+
+
+class NetworkFaults(RequestBody):
+    """How bad the emulated board's network is, both ways; what is left out is good."""
+
+    loss: Probability | None = None
+    """Probability that a datagram disappears."""
+    duplication: Probability | None = None
+    """That it comes twice."""
+    reordering: Probability | None = None
+    """That later ones overtake it."""
+    corruption: Probability | None = None
+    """That one of its bits is turned."""
+    delay_s: Annotated[float, Field(ge=0, le=10)] | None = None
+    """How long every datagram takes, each way."""
+    seed: int | None = None
+    """Decides which datagrams fare how."""
+
+
+class EmulatorFaults(RequestBody):
+    """Faults of an emulated board; those left out stay as they are."""
+
+    latches: list[str] | None = None
+    """Fault latches to trip, by name."""
+    network: NetworkFaults | None = None
+    """The network from now on; an empty object: a good one."""
+    stall_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """For so long, starting now, the network lets nothing through; it comes later, all at once."""
+    restart_after_pulses: Annotated[int, Field(ge=0)] | None = None
+    """The power fails, and comes back, once so many more pulses have been applied, in the middle of
+    an operation or before its answer; 0: it does not."""
+
+
+class EmulatorCommands(RequestBody):
+    """What an emulated board is told; fields left out are left alone."""
+
+    advance_s: float | None = Field(None, ge=0)
+    """Let the chip's own clock run on by that many seconds."""
+    faults: list[str] | EmulatorFaults | None = None
+    """Faults to have; a list names latches to trip, and nothing else."""
+    seed: int | None = None
+    """A fresh chip of that seed."""
+    device_model: str | None = None
+    """A fresh chip of cells of that model."""
+    virgin: bool | None = None
+    """A fresh chip, unformed (true) or formed (false)."""
+    restart: bool | None = None
+    """Power-cycle the board: registers and supplies reset, cells kept."""
+
+
+class EmulatorReply(ReplyBody):
+    """What an emulated board answers."""
+
+    emulated_time_s: float
+    """The chip's own clock."""
+    boot_id: int
+    """New where the board was restarted."""

@@ -6,6 +6,7 @@ The peers' figures are quoted: CERN's ControlHub and uHAL, and LiteX, need board
 import random
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from benchmarks.measure import Figure, at_least, at_most, interleaved, seconds
@@ -14,6 +15,7 @@ from benchmarks.processes import emulator, process
 from starlab_host.links import open_link
 from starlab_host.links.base import Link
 from starlab_host.session import Session
+from starlab_spec.wire.frames import JUMBO_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 from starlab_spec.wire.transactions import (
     Transaction,
     read_memory,
@@ -21,12 +23,12 @@ from starlab_spec.wire.transactions import (
     write_memory,
 )
 
-GROUP = "Link, loopback UDP, 1472-byte datagrams with CRC"
+GROUP = "Link, loopback UDP, with CRC"
 ROUND_TRIPS = 2000
 TRANSFERS = 8
 ARRAY_BYTES = 2 * 784 * 100 * 4
 """What a conductance map of array 1 takes: 627 kB."""
-REGISTERS_PER_FRAME = 1408 // 16
+REGISTERS_PER_FRAME = MAX_PAYLOAD_BYTES // 16
 LOSS = 0.01
 
 
@@ -95,6 +97,18 @@ class Commands:
         return seconds(work) / times
 
 
+@contextmanager
+def session(payload_bytes: int, loss: float) -> Iterator[Session]:
+    """A session with an emulated board of its own."""
+    with emulator() as url:
+        link = Lossy(open_link(url), loss, random.Random(1)) if loss else open_link(url)
+        session = Session.open(link, client_name="bench", payload_bytes=payload_bytes)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
 def echo_us(server: socket.socket) -> float:
     """Round trips of 64 bytes to a bare echo; microseconds each."""
 
@@ -108,17 +122,14 @@ def echo_us(server: socket.socket) -> float:
 
 def figures(rounds: int) -> Iterator[Figure]:
     """Measure all of it."""
-    with (
-        emulator() as plain_url,
-        emulator() as lossy_url,
-        process("benchmarks.echo") as port,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo,
-    ):
+    with ExitStack() as stack:
+        port = stack.enter_context(process("benchmarks.echo"))
+        echo = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         echo.connect(("127.0.0.1", int(port)))
-        plain = Session.open(open_link(plain_url), client_name="bench")
-        link = Lossy(open_link(lossy_url), LOSS, random.Random(1))
-        lossy = Session.open(link, client_name="bench")
-        clean, losing = Commands(plain), Commands(lossy)
+        clean = Commands(stack.enter_context(session(MAX_PAYLOAD_BYTES, 0.0)))
+        losing = Commands(stack.enter_context(session(MAX_PAYLOAD_BYTES, LOSS)))
+        large = stack.enter_context(session(JUMBO_PAYLOAD_BYTES, 0.0))
+        jumbo = Commands(large)
         sides: dict[str, Callable[[], float]] = {
             "echo": partial(echo_us, echo),
             "round trip": clean.round_trip_us,
@@ -128,10 +139,10 @@ def figures(rounds: int) -> Iterator[Figure]:
             "read": clean.read_mb_s,
             "lossy write": losing.write_mb_s,
             "lossy read": losing.read_mb_s,
+            "jumbo write": jumbo.write_mb_s,
+            "jumbo read": jumbo.read_mb_s,
         }
         median = interleaved(sides, rounds)
-        plain.close()
-        lossy.close()
 
     for work, key in (("one command, round trip", "exactly once"), ("read only", "round trip")):
         yield Figure(
@@ -158,17 +169,21 @@ def figures(rounds: int) -> Iterator[Figure]:
         quoted="176 k/s",
         target=at_least(median["registers"], 200, "k/s"),
     )
-    for direction in ("write", "read"):
-        for key, work, limit, quoted in (
-            (direction, f"{direction} 627 kB", 40, "19-21 MB/s"),
-            (f"lossy {direction}", f"{direction} 627 kB, 1 % loss each way", 20, "2.3 MB/s"),
-        ):
+    transfers = [
+        ("", "1472-byte datagrams", 40, "19-21 MB/s"),
+        ("lossy ", "1472-byte datagrams, 1 % loss each way", 20, "2.3 MB/s"),
+    ]
+    if large.granted.payload_bytes == JUMBO_PAYLOAD_BYTES:
+        transfers.append(("jumbo ", "8932-byte datagrams", 100, ""))
+    for kind, work, limit, quoted in transfers:
+        for direction in ("write", "read"):
+            rate = median[kind + direction]
             yield Figure(
                 GROUP,
-                work,
-                median[key],
+                f"{direction} 627 kB, {work}",
+                rate,
                 "MB/s",
-                peer="CERN ControlHub",
+                peer="CERN ControlHub" if quoted else "",
                 quoted=quoted,
-                target=at_least(median[key], limit, "MB/s"),
+                target=at_least(rate, limit, "MB/s"),
             )

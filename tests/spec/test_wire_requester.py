@@ -188,9 +188,63 @@ def test_a_resumed_session_begins_beyond_all_numbers_under_way() -> None:
     assert hello.sequence > 1 << 16
     answer = codec.encode_hello_ack(HelloAck(SESSION, BOOT, next_message_id=9))
     board.say(FrameType.HELLO_ACK, answer, message=hello.message)
+    assert board.kinds() == [FrameType.STATUS_REQUEST]
+    board.status(9)
     assert board.requester.submit(PULSE, 0.0) == 9
     (command,) = board.sent()
     assert (command.sequence, command.message) == (hello.sequence, 9)
+
+
+@pytest.mark.parametrize(
+    ("status", "upcoming"),
+    [
+        (BoardStatus(9, executing_message_id=9), 10),
+        (BoardStatus(10), 10),
+        (BoardStatus(10, executing_message_id=9), 10),
+    ],
+    ids=["executing", "executed meanwhile", "a board that counts what it executes as begun"],
+)
+def test_a_resumed_session_goes_on_after_what_the_board_executes(
+    status: BoardStatus, upcoming: int
+) -> None:
+    board = BoardByHand(Hello(resume_session=SESSION))
+    board.requester.open(0.0)
+    (hello,) = board.sent()
+    answer = codec.encode_hello_ack(HelloAck(SESSION, BOOT, next_message_id=9))
+    board.say(FrameType.HELLO_ACK, answer, message=hello.message)
+    assert board.requester.answer is None
+    board.say(FrameType.STATUS, codec.encode_status(status), message=1)
+    assert board.requester.answer == HelloAck(SESSION, BOOT, next_message_id=upcoming)
+    assert board.requester.next_message_id == upcoming
+
+
+def test_the_reply_to_a_command_of_an_earlier_life_can_be_asked_for() -> None:
+    board = BoardByHand(Hello(resume_session=SESSION))
+    board.requester.open(0.0)
+    (hello,) = board.sent()
+    answer = codec.encode_hello_ack(HelloAck(SESSION, BOOT, next_message_id=9))
+    board.say(FrameType.HELLO_ACK, answer, message=hello.message)
+    board.status(9)
+    board.sent()
+    assert board.requester.submit(PULSE, 0.0, again=8) == 8
+    assert board.requester.submit(READ, 0.0) == 9
+    assert [frame.message for frame in board.sent()] == [8, 9]
+    assert [command.message_id for command in board.requester.in_doubt()] == [8, 9]
+    board.reply(8, flags=LAST | FrameFlag.REPLAYED)
+    assert Replied(8, DONE, 0.0) in board.events
+    assert board.requester.counters().replies_replayed == 1
+
+
+def test_a_session_whose_board_tells_no_status_is_not_resumed() -> None:
+    board = BoardByHand(Hello(resume_session=SESSION))
+    board.requester.open(0.0)
+    (hello,) = board.sent()
+    answer = codec.encode_hello_ack(HelloAck(SESSION, BOOT, next_message_id=9))
+    board.say(FrameType.HELLO_ACK, answer, message=hello.message)
+    frames = board.wait(30.0)
+    assert {frame.type for frame in frames} == {FrameType.STATUS_REQUEST}
+    assert board.requester.answer is None
+    assert board.end().detail == f"{STATUS_TRIES} STATUS_REQUEST unanswered"
 
 
 # ---- commands and replies

@@ -28,26 +28,30 @@ class CommandLedger:
     """The commands of one session, from their submission to their reply.
 
     Attributes:
+        next_message: Message id of the next command.
         outstanding: Commands without a reply, by message id, in order.
         retry_at: When `send_again` wants to be called; None if never.
     """
 
     def __init__(self, send: SendWindow, answer: HelloAck) -> None:
+        self.next_message = answer.next_message_id
         self.outstanding: dict[int, Command] = {}
         self.retry_at: float | None = None
         self._send = send
         self._window = answer.window
         self._payload_bytes = answer.payload_bytes
-        self._next_message = answer.next_message_id
         self._waiting: deque[Command] = deque()
 
-    def submit(self, payload: bytes, now: float, *, flags: int, urgent: bool) -> int:
+    def submit(
+        self, payload: bytes, now: float, *, flags: int, urgent: bool, again: int = 0
+    ) -> int:
         """Take a command; as `Requester.submit`."""
         if -(-len(payload) // self._payload_bytes) > MAX_FRAGMENTS:
             limit = min(MAX_MESSAGE_BYTES, MAX_FRAGMENTS * self._payload_bytes)
             raise PayloadError(f"command of {len(payload)} bytes is above the {limit}-byte limit")
-        message_id = self._next_message
-        self._next_message += 1
+        message_id = again or self.next_message
+        if not again:
+            self.next_message += 1
         command = Command(message_id, payload, flags, now)
         self.outstanding[message_id] = command
         if urgent:

@@ -18,17 +18,19 @@ class Greeting:
         tries: How often HELLO was said.
         said_at: When it was last said.
         retry_at: When to say it again, or give up.
+        resumes: Whether it takes up an earlier session.
     """
 
     def __init__(self, hello: Hello, rng: random.Random) -> None:
         self.tries = 0
         self.said_at = 0.0
         self.retry_at = 0.0
+        self.resumes = bool(hello.resume_session)
         self._hello = hello
         # the board tells a HELLO that came twice from a second wish by it
         self._nonce = rng.randrange(1, 1 << 32)
         # a resumed session continues under numbers that no frame still under way can have
-        self.first_sequence = rng.getrandbits(32) if hello.resume_session else 0
+        self.first_sequence = rng.getrandbits(32) if self.resumes else 0
         self._round_trip = RoundTrip(rng)
 
     @property

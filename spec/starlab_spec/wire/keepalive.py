@@ -51,3 +51,8 @@ class Keepalive:
         if self._again_at is not None:
             return self._again_at
         return sent_at if in_doubt else sent_at + KEEPALIVE_S
+
+    def what_was_tried(self, timeouts: int) -> str:
+        """What came to nothing before the link counted as lost, for people."""
+        tries = f"{timeouts} timeouts of the oldest frame, " if timeouts else ""
+        return f"{tries}{self.unanswered} STATUS_REQUEST unanswered"

@@ -6,6 +6,7 @@ the next deadline out. It never repeats a command that may have been executed un
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from starlab_spec.wire import codec
@@ -40,6 +41,7 @@ from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import Status
 
 BYE_TRIES: Final = 3
+_BYE: Final = Nak(Status.OK, "it said BYE")
 _BUSY: Final = int(FrameFlag.BUSY)
 _REPLAYED: Final = int(FrameFlag.REPLAYED)
 
@@ -61,7 +63,7 @@ class Requester:
     def __init__(self, hello: Hello, *, rng: random.Random) -> None:
         self._enter(RequesterState.OPENING)
         self.answer: HelloAck | None = None
-        """What the board granted; None until then."""
+        """What the board granted; None until the session is open."""
         self.last_status: BoardStatus | None = None
         self._frames_received = 0
         self._frames_dropped = 0
@@ -100,7 +102,9 @@ class Requester:
         """Say HELLO."""
         self._control.append(self._greeting.say(now))
 
-    def submit(self, payload: bytes, now: float, *, flags: int = 0, urgent: bool = False) -> int:
+    def submit(
+        self, payload: bytes, now: float, *, flags: int = 0, urgent: bool = False, again: int = 0
+    ) -> int:
         """Send a command.
 
         Args:
@@ -108,6 +112,8 @@ class Requester:
             now: The time, in seconds.
             flags: READ_ONLY, DRY_RUN.
             urgent: It goes before everything that waits to be sent, and does not wait for room.
+            again: Message id of a command of a resumed session, below `next_message_id`: the board
+                has executed it, and only its reply is wanted.
 
         Returns:
             The message id: `Replied` carries it.
@@ -117,7 +123,12 @@ class Requester:
         """
         if self.state is not RequesterState.OPEN:
             raise RuntimeError(f"no command can be sent: {self.state.value}")
-        return self._ledger.submit(payload, now, flags=flags, urgent=urgent)
+        return self._ledger.submit(payload, now, flags=flags, urgent=urgent, again=again)
+
+    @property
+    def next_message_id(self) -> int:
+        """Message id that the next command will have."""
+        return self._ledger.next_message
 
     def request_status(self, now: float) -> int:
         """Ask for a STATUS, and again until one comes; returns the number of this request."""
@@ -141,9 +152,8 @@ class Requester:
                 receive.acknowledged_in_passing()
                 out += frames
             if receive.due(now):
-                out.append(
-                    self._frame(FrameType.ACK, codec.encode_ack(receive.acknowledgement(now)))
-                )
+                ack = codec.encode_ack(receive.acknowledgement(now))
+                out.append(self._send.control(FrameType.ACK, receive.expected, ack))
         if out:
             self._sent_at = now
         return out
@@ -214,14 +224,10 @@ class Requester:
             self._ledger.send_again(now)
         if now >= self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted):
             if self._keepalive.exhausted:
-                self._end(EndReason.UNANSWERED, self._what_was_tried())
+                tried = self._keepalive.what_was_tried(self._send.timeouts)
+                self._end(EndReason.UNANSWERED, tried)
             else:
                 self.request_status(now)
-
-    def _what_was_tried(self) -> str:
-        timeouts = self._send.timeouts
-        tries = f"{timeouts} timeouts of the oldest frame, " if timeouts else ""
-        return f"{tries}{self._keepalive.unanswered} STATUS_REQUEST unanswered"
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take in a datagram. Nothing that arrives makes this raise."""
@@ -241,12 +247,20 @@ class Requester:
         if not self._greeting.is_answered_by(frame) or not answer.session_id:
             self._frames_dropped += 1
             return
-        self.answer = answer
         self._enter(RequesterState.OPEN)
         self._establish(answer, frame.sequence)
         if self._greeting.tries == 1:
             self._send.round_trip.measured(now - self._greeting.said_at)
-        self._events.append(Opened(answer))
+        if self._greeting.resumes:
+            self.request_status(now)
+        else:
+            self._begin(answer.next_message_id)
+
+    def _begin(self, upcoming: int) -> None:
+        """Commands begin, or in a resumed session go on, with this message id."""
+        self._ledger.next_message = upcoming
+        self.answer = replace(self._terms, next_message_id=upcoming)
+        self._events.append(Opened(self.answer))
 
     def _on_refusal(self, frame: Frame, now: float) -> None:
         if self._greeting.is_answered_by(frame):
@@ -287,6 +301,9 @@ class Requester:
         status = codec.decode_status(frame.payload)
         self.last_status = status
         self._keepalive.answered()
+        if self.answer is None:
+            # what is executing will be answered: its message id is spent as well
+            self._begin(max(status.next_message_id, status.executing_message_id + 1))
         if self._send.exhausted:
             self._revivals += 1
             if self._revivals > 1:
@@ -303,9 +320,7 @@ class Requester:
 
     def _on_end(self, frame: Frame, now: float) -> None:
         if self._of_this_session(frame):
-            nak = (
-                codec.decode_nak(frame.payload) if frame.payload else Nak(Status.OK, "it said BYE")
-            )
+            nak = codec.decode_nak(frame.payload) if frame.payload else _BYE
             self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
 
     def _on_farewell(self, frame: Frame, now: float) -> None:
@@ -348,20 +363,7 @@ class Requester:
 
     def _say(self, kind: FrameType, now: float, message: int = 0) -> None:
         self._sent_at = now
-        self._control.append(self._frame(kind, message=message))
-
-    def _frame(self, kind: FrameType, payload: bytes = b"", message: int = 0) -> bytes:
-        return codec.encode_frame(
-            Frame(
-                kind,
-                session=self._terms.session_id,
-                boot=self._terms.boot_id,
-                sequence=self._send.next_sequence,
-                acknowledged=self._receive.expected,
-                message=message,
-                payload=payload,
-            )
-        )
+        self._control.append(self._send.control(kind, self._receive.expected, message_id=message))
 
     def _end(self, reason: EndReason, detail: str, status: int = Status.OK) -> None:
         self._enter(RequesterState.CLOSED)

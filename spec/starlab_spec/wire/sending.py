@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from starlab_spec.wire.codec import encode_fragments, with_flags
+from starlab_spec.wire.codec import encode_fragments, encode_frame, with_flags
 from starlab_spec.wire.congestion import MAX_TRIES, RoundTrip
 from starlab_spec.wire.frames import Acknowledgement, Frame, FrameFlag, FrameType
 
@@ -181,6 +181,22 @@ class SendWindow:
         if not self._probed:
             self._due = now + self.round_trip.probe_s
         return datagrams
+
+    def control(
+        self, kind: FrameType, acknowledged: int, payload: bytes = b"", message_id: int = 0
+    ) -> bytes:
+        """A frame of another type than these: it has no sequence number of its own."""
+        return encode_frame(
+            Frame(
+                kind,
+                session=self._session,
+                boot=self._boot,
+                sequence=self.next_sequence,
+                acknowledged=acknowledged,
+                message=message_id,
+                payload=payload,
+            )
+        )
 
     def acknowledge_to(self, cumulative: int, now: float) -> list[int]:
         """Take in the acknowledgement that any frame of the peer carries.

@@ -9,14 +9,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from contextlib import nullcontext
 from typing import Any, Final, Self
 
 from starlab_host.errors import StarlabHostError
 from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTripHistogram
 from starlab_host.links.base import Link
-from starlab_host.waiting import Progress, Waiter
+from starlab_host.waiting import BeforeSending, Call, Progress, Waiter
 from starlab_spec.wire.frames import (
     KEEPALIVE_S,
     BoardStatus,
@@ -48,6 +48,7 @@ _LONGEST_WAIT_S: Final = 0.01
 _KEEPALIVE_STEP_S: Final = KEEPALIVE_S / 4
 _READ_ONLY: Final = int(FrameFlag.READ_ONLY)
 _DRY_RUN: Final = int(FrameFlag.DRY_RUN)
+_ABORT: Final = Call([abort()], encode_transactions([abort()]), urgent=True)
 
 
 class Session:
@@ -63,6 +64,8 @@ class Session:
         self._clock = clock
         self._lock = threading.Lock()
         """Guards the state machine and all below."""
+        self._submitting = threading.Lock()
+        """Held while a command is made known before it is sent: the next one takes the next id."""
         self._leading = threading.Lock()
         """Held by the one thread that reads the link."""
         self._waiters: list[Waiter] = []
@@ -127,12 +130,7 @@ class Session:
         """The session itself; leaving the block closes it."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close the session."""
         self.close()
 
@@ -170,6 +168,8 @@ class Session:
         *,
         read_only: bool = False,
         dry_run: bool = False,
+        again: int = 0,
+        before_sending: BeforeSending | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> list[Result]:
         """Execute a command on the board and wait for its reply.
@@ -178,6 +178,9 @@ class Session:
             transactions: What to do, in order; all of it in one command.
             read_only: It changes nothing; a board refuses it if it does.
             dry_run: Check it against every limit, execute nothing.
+            again: Message id under which the board has executed it: only the reply is wanted.
+            before_sending: Called on this thread with the message id and the payload, and again
+                if an urgent command takes the id meanwhile. What it raises keeps the command here.
             on_progress: Called on this thread with the news of a command that takes long.
 
         Returns:
@@ -189,7 +192,9 @@ class Session:
             WireError: It does not fit into one message.
         """
         flags = (_READ_ONLY if read_only else 0) | (_DRY_RUN if dry_run else 0)
-        return self._execute(transactions, flags, on_progress, urgent=False)
+        payload = encode_transactions(transactions)
+        call = Call(transactions, payload, flags, False, again, before_sending, on_progress)
+        return self._execute(call)
 
     def abort(self) -> None:
         """Stop what the board executes, and what waits to be, at the next safe point.
@@ -199,35 +204,36 @@ class Session:
         Raises:
             LinkError, OutcomeUnknown: As `execute`.
         """
-        self._execute([abort()], 0, None, urgent=True)
+        self._execute(_ABORT)
 
-    def _execute(
-        self,
-        transactions: Sequence[Transaction],
-        flags: int,
-        on_progress: Callable[[Progress], None] | None,
-        *,
-        urgent: bool,
-    ) -> list[Result]:
-        payload = encode_transactions(transactions)
+    def _execute(self, call: Call) -> list[Result]:
         waiter = Waiter()
-        with self._lock:
-            self._check_open()
-            now = self._clock()
-            message_id = self._requester.submit(payload, now, flags=flags, urgent=urgent)
-            waiter.message_id = message_id
-            self._waiters.append(waiter)
-            self._commands[message_id] = (transactions, waiter)
-            self._turn(now)
+        with nullcontext() if call.urgent else self._submitting:
+            self._submit(call, waiter)
         try:
             while not isinstance(reply := self._await(waiter), bytes):
-                news, waiter.news = waiter.news, []
-                if on_progress is not None:
-                    for event in news:
-                        on_progress(Progress(event.done, event.total, event.text))
+                call.tell(waiter.take_news())
         finally:
             self._leave(waiter)
         return decode_results(reply)
+
+    def _submit(self, call: Call, waiter: Waiter) -> None:
+        foreseen = 0
+        while True:
+            with self._lock:
+                self._check_open()
+                upcoming = self._requester.next_message_id
+                if call.before_sending is None or foreseen == upcoming:
+                    now = self._clock()
+                    waiter.message_id = self._requester.submit(
+                        call.payload, now, flags=call.flags, urgent=call.urgent, again=call.again
+                    )
+                    self._waiters.append(waiter)
+                    self._commands[waiter.message_id] = (call.transactions, waiter)
+                    self._turn(now)
+                    return
+            foreseen = upcoming
+            call.before_sending(foreseen, call.payload)
 
     def status(self) -> BoardStatus:
         """What the board is doing; answered also while it executes a long command.
@@ -385,11 +391,9 @@ class Session:
 
     def _drain(self) -> None:
         """Take in all that has come, without waiting, and do what is due."""
-        datagram = self._link.receive(0.0)
-        while datagram is not None:
+        while (datagram := self._link.receive(0.0)) is not None:
             with self._lock:
                 self._requester.receive(datagram, self._clock())
-            datagram = self._link.receive(0.0)
         with self._lock:
             now = self._clock()
             self._requester.expire(now)

@@ -1,10 +1,16 @@
-"""A thread that waits for something to come in on a session. Reads no link."""
+"""What a thread asks of a session, and how it waits for the answer. Reads no link."""
 
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlab_host.errors import StarlabHostError
 from starlab_spec.wire.frames import BoardStatus, Event
+from starlab_spec.wire.transactions import Transaction
+
+BeforeSending = Callable[[int, bytes], None]
+"""Told the message id and the payload of a command that has not been sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +21,26 @@ class Progress:
     total: int
     """0 where the amount is not known."""
     text: str
+
+
+class Call(NamedTuple):
+    """A command as its caller asks for it. A named tuple, as one is made for every command."""
+
+    transactions: Sequence[Transaction]
+    payload: bytes
+    flags: int = 0
+    urgent: bool = False
+    """It goes before everything else."""
+    again: int = 0
+    """Message id under which it has been executed before: only its reply is wanted."""
+    before_sending: BeforeSending | None = None
+    on_progress: Callable[[Progress], None] | None = None
+
+    def tell(self, news: Sequence[Event]) -> None:
+        """Let the caller know how far the command is."""
+        if self.on_progress is not None:
+            for event in news:
+                self.on_progress(Progress(event.done, event.total, event.text))
 
 
 class Waiter:
@@ -46,6 +72,11 @@ class Waiter:
             self.outcome = outcome
         self.stirred = True
         self.rouse()
+
+    def take_news(self) -> list[Event]:
+        """The progress that it has not seen yet."""
+        news, self.news = self.news, []
+        return news
 
     def rouse(self) -> None:
         """Let the thread look around, if it sleeps."""

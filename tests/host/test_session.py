@@ -298,3 +298,57 @@ def test_statistics_count_frames_and_round_trips(bench: Bench) -> None:
     assert statistics.counters.frames_resent == 0
     assert sum(bin.count for bin in statistics.round_trips) == 3
     assert statistics.round_trips[-1].up_to_s is None
+
+
+# ---- what is done before a command is sent
+
+
+def test_a_command_is_made_known_before_it_is_sent(session: Session, board: NotingBoard) -> None:
+    known: list[tuple[int, bytes, list[int]]] = []
+    session.execute([tr.start(1)])
+    session.execute(
+        [tr.start(2)], before_sending=lambda *what: known.append((*what, list(board.executed)))
+    )
+    assert known == [(2, tr.encode_transactions([tr.start(2)]), [1])]
+    assert board.executed == [1, 2]
+
+
+def test_a_command_that_cannot_be_made_known_is_not_sent(
+    session: Session, board: NotingBoard
+) -> None:
+    def fail(message_id: int, payload: bytes) -> None:
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        session.execute([tr.start(1)], before_sending=fail)
+    session.execute([tr.start(2)])
+    assert board.executed == [2]
+
+
+def test_an_abort_does_not_wait_for_a_command_that_is_made_known(
+    session: Session, board: NotingBoard
+) -> None:
+    announced: list[int] = []
+
+    def abort_first(message_id: int, payload: bytes) -> None:
+        announced.append(message_id)
+        if len(announced) == 1:
+            session.abort()
+
+    session.execute([tr.start(1)], before_sending=abort_first)
+    assert announced == [1, 2]
+    assert board.executed == [1]
+
+
+def test_the_reply_of_a_command_that_was_executed_is_given_again(
+    bench: Bench, board: NotingBoard
+) -> None:
+    done = bench.session.execute([tr.start(1), tr.read_memory(0, 3000)])
+    session_id = bench.session.granted.session_id
+    again = PatientLink(bench.memory, bench.clock)
+    with Session.open(
+        again, client_name="risen", resume_session=session_id, clock=bench.clock
+    ) as risen:
+        assert risen.execute([tr.start(1), tr.read_memory(0, 3000)], again=1) == done
+        assert risen.statistics.counters.replies_replayed == 1
+    assert board.executed == [1]

@@ -16,14 +16,21 @@ _NUMBERS = itertools.count()
 
 
 @contextmanager
-def veth_pair(mtu_bytes: int = 1500) -> Iterator[tuple[str, str]]:
-    """The names of both interfaces, which are up; gone with the block."""
+def veth_pair(mtu_bytes: int = 1500, network: str | None = None) -> Iterator[tuple[str, str]]:
+    """The names of both interfaces, which are up; gone with the block.
+
+    Args:
+        mtu_bytes: Longest packet.
+        network: IPv4 address with prefix length for the first one, which makes a route.
+    """
     number = next(_NUMBERS)
     here, there = (f"sl{os.getpid()}n{number}{end}" for end in "ab")
     _ip(f"link add {here} mtu {mtu_bytes} type veth peer name {there} mtu {mtu_bytes}")
     try:
         for name in (here, there):
             _ip(f"link set {name} up")
+        if network is not None:
+            _ip(f"address add {network} dev {here}")
         yield here, there
     finally:
         _ip(f"link delete {here}")

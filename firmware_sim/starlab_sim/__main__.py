@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from starlab_sim.board import Board
@@ -20,7 +21,8 @@ from starlab_sim.devices import PRESET_NAMES
 from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, Specimen, fault_request
 from starlab_sim.errors import Refused
 from starlab_sim.network_faults import Network
-from starlab_sim.server import UdpServer
+from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
+from starlab_sim.server import BoardServer
 from starlab_spec.errors import SpecError
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.codec import decode_json
@@ -39,26 +41,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     network = Network(time.monotonic)
     board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network)
     board.fail(options.faults)
-    try:
-        server = UdpServer(board, options.host, options.port, rng=rng, network=network)
-    except OSError as error:
-        print(
-            f"starlab-chip: cannot listen on {options.host} port {options.port}: {error.strerror}",
-            file=sys.stderr,
-        )
-        return EXIT_CANNOT_LISTEN
+    ports: list[Port] = []
+    for cable, connect in _cables(options).items():
+        try:
+            ports.append(connect())
+        except OSError as error:
+            print(f"starlab-chip: cannot listen on {cable}: {error.strerror}", file=sys.stderr)
+            return EXIT_CANNOT_LISTEN
+    server = BoardServer(board, ports, rng=rng, network=network)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     Chip.warm_up()
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
-    line = {"listening": server.url, "serial": board.serial, "pid": os.getpid()}
+    urls = [port.url for port in ports]
+    line = {"listening": urls[0], "links": urls, "serial": board.serial, "pid": os.getpid()}
     print(json.dumps(line), flush=True)
     server.serve()
     return 0
 
 
-def _stop_at_end_of_input(server: UdpServer) -> None:
+def _cables(options: argparse.Namespace) -> dict[str, Callable[[], Port]]:
+    """What opens each port that was asked for, by what to call it; UDP where there is no other."""
+    cables: dict[str, Callable[[], Port]] = {}
+    other = options.pty or options.eth
+    if options.host is not None or options.port is not None or not other:
+        host = "127.0.0.1" if options.host is None else options.host
+        port = UDP_PORT if options.port is None else options.port
+        cables[f"{host} port {port}"] = partial(UdpPort, host, port)
+    if options.eth:
+        cables[f"interface {options.eth}"] = partial(EthernetPort, options.eth)
+    if options.pty:
+        cables["a pseudo-terminal"] = PtyPort
+    return cables
+
+
+def _stop_at_end_of_input(server: BoardServer) -> None:
     # by number: at exit the interpreter would wait for a thread inside of sys.stdin
     while os.read(0, 4096):
         pass
@@ -67,11 +85,21 @@ def _stop_at_end_of_input(server: UdpServer) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="starlab-chip", description="An emulated board with a STELLAR chip on a UDP port."
+        prog="starlab-chip",
+        description="An emulated board with a STELLAR chip: on UDP, unless only other cables are "
+        "asked for.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--host", help="UDP address to listen on; default: 127.0.0.1")
     parser.add_argument(
-        "--port", type=int, default=UDP_PORT, help="port to listen on; 0 for any free one"
+        "--port",
+        type=int,
+        help=f"UDP port to listen on; 0 for any free one; default: {UDP_PORT}",
+    )
+    parser.add_argument(
+        "--pty", action="store_true", help="a serial line: a pseudo-terminal of this machine"
+    )
+    parser.add_argument(
+        "--eth", metavar="INTERFACE", help="raw Ethernet on an interface; needs CAP_NET_RAW"
     )
     parser.add_argument("--seed", type=int, help="decides the cells and all noise; default: random")
     parser.add_argument(

@@ -15,7 +15,8 @@ from tests.system import wire_client as wire
 from tests.system.wire_client import WireClient
 
 from starlab_sim import server as server_module
-from starlab_sim.server import UdpServer
+from starlab_sim.ports import UdpPort
+from starlab_sim.server import BoardServer
 
 
 @pytest.fixture
@@ -24,12 +25,13 @@ def board() -> NotingBoard:
 
 
 @pytest.fixture
-def server(board: NotingBoard) -> Iterator[UdpServer]:
-    """A server that runs on a thread."""
-    running = UdpServer(board, "127.0.0.1", 0, rng=random.Random(1))
+def url(board: NotingBoard) -> Iterator[str]:
+    """Address of a server that runs on a thread."""
+    port = UdpPort("127.0.0.1", 0)
+    running = BoardServer(board, [port], rng=random.Random(1))
     thread = threading.Thread(target=running.serve)
     thread.start()
-    yield running
+    yield port.url
     board.release.set()
     running.stop()
     thread.join(10)
@@ -44,9 +46,9 @@ def connected(url: str) -> WireClient:
 
 
 @pytest.fixture
-def client(server: UdpServer) -> Iterator[WireClient]:
+def client(url: str) -> Iterator[WireClient]:
     """A client with a session."""
-    opened = connected(server.url)
+    opened = connected(url)
     yield opened
     opened.close()
 
@@ -117,10 +119,11 @@ def test_hostile_datagrams_are_survived(client: WireClient, board: NotingBoard) 
 
 
 def test_a_server_that_stops_tells_its_host_and_stops_the_board(board: NotingBoard) -> None:
-    stopping = UdpServer(board, "127.0.0.1", 0, rng=random.Random(1))
+    port = UdpPort("127.0.0.1", 0)
+    stopping = BoardServer(board, [port], rng=random.Random(1))
     thread = threading.Thread(target=stopping.serve)
     thread.start()
-    client = connected(stopping.url)
+    client = connected(port.url)
     client.send_raw(client.command_frames(1, wire.start(LONG))[0])
     assert board.running.wait(10)
     stopping.stop()
@@ -131,21 +134,11 @@ def test_a_server_that_stops_tells_its_host_and_stops_the_board(board: NotingBoa
     client.close()
 
 
-def test_a_port_in_use_is_an_error_at_once(server: UdpServer, board: NotingBoard) -> None:
-    port = int(server.url.rpartition(":")[2])
-    with pytest.raises(OSError, match="in use"):
-        UdpServer(board, "127.0.0.1", port, rng=random.Random(1))
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
-def test_a_server_that_listens_elsewhere_can_be_stopped(board: NotingBoard, host: str) -> None:
-    try:
-        elsewhere = UdpServer(board, host, 0, rng=random.Random(1))
-    except OSError:
-        pytest.skip(f"this machine cannot listen on {host}")
-    thread = threading.Thread(target=elsewhere.serve)
+def test_a_server_wakes_up_to_stop(board: NotingBoard) -> None:
+    idle = BoardServer(board, [UdpPort("127.0.0.1", 0)], rng=random.Random(1))
+    thread = threading.Thread(target=idle.serve)
     thread.start()
-    elsewhere.stop()
+    idle.stop()
     thread.join(10)
     assert not thread.is_alive()
 

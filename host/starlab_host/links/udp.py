@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -14,6 +15,8 @@ from starlab_spec.wire.frames import DEFAULT_WINDOW, FRAME_OVERHEAD_BYTES, MAX_P
 
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the system, which may give less: room for several windows of datagrams."""
+PROMPT_S: Final = 150e-6
+"""A board that answers within this is waited for wide awake: to be woken takes a third of it [O]."""
 
 _NEVER_FRAGMENT: Final = {
     socket.AF_INET: (socket.IPPROTO_IP, 10),
@@ -85,6 +88,8 @@ class UdpLink:
             self._socket.close()
             raise
         self._timeout_s: float | None = None
+        self._prompt = False
+        """Whether the board's last datagram came within `PROMPT_S`."""
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Send datagrams; nobody listening there is a loss like any other."""
@@ -94,15 +99,43 @@ class UdpLink:
 
     def receive(self, timeout_s: float) -> bytes | None:
         """The next datagram; None if none came in that time or less, or nobody listens there."""
+        if self._prompt and timeout_s > 0:
+            datagram = self._look_out()
+            if datagram is not None:
+                return datagram
+        began = time.perf_counter()
+        datagram = self._wait(timeout_s)
+        self._prompt = datagram is not None and time.perf_counter() - began < PROMPT_S
+        return datagram
+
+    def _look_out(self) -> bytes | None:
+        """Look for a datagram again and again for a moment."""
+        receive, now = self._socket.recv, time.perf_counter
+        end = now() + PROMPT_S
+        try:
+            if self._timeout_s != 0.0:
+                self._set_timeout(0.0)
+            while now() < end:
+                with contextlib.suppress(BlockingIOError):
+                    return receive(LONGEST_DATAGRAM_BYTES)
+        except OSError:
+            pass
+        return None
+
+    def _wait(self, timeout_s: float) -> bytes | None:
+        """Sleep until a datagram comes."""
         try:
             # a timeout too short costs a look around, setting it anew costs every datagram
-            if self._timeout_s is None or timeout_s < self._timeout_s:
-                self._socket.settimeout(timeout_s)
-                self._timeout_s = timeout_s
+            if not self._timeout_s or timeout_s < self._timeout_s:
+                self._set_timeout(timeout_s)
             return self._socket.recv(LONGEST_DATAGRAM_BYTES)
         except OSError:
             self._timeout_s = None
             return None
+
+    def _set_timeout(self, timeout_s: float) -> None:
+        self._socket.settimeout(timeout_s)
+        self._timeout_s = timeout_s
 
     def close(self) -> None:
         """Close the socket."""

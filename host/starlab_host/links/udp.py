@@ -16,7 +16,7 @@ from starlab_spec.wire.frames import DEFAULT_WINDOW, FRAME_OVERHEAD_BYTES, MAX_P
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the system, which may give less: room for several windows of datagrams."""
 PROMPT_S: Final = 150e-6
-"""A board that answers within this is waited for wide awake: to be woken takes a third of it [O]."""
+"""A board that answers within this is waited for awake: to be woken takes a third of it [O]."""
 
 _NEVER_FRAGMENT: Final = {
     socket.AF_INET: (socket.IPPROTO_IP, 10),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
 
-from starlab_spec.wire.codec import encode_ack, encode_event, encode_frame
+from starlab_spec.wire.codec import encode_ack, encode_event
 from starlab_spec.wire.errors import TransactionError
 from starlab_spec.wire.execution import Execution, Request
 from starlab_spec.wire.frames import (
@@ -103,6 +103,9 @@ class BoardSession:
         self._rng = rng
         self._cache = ReplyCache(grant.window)
         self._abort_before = 0
+        self._resumed = False
+        self._unasked: Execution | None = None
+        """What a host began that has since lost its memory, until it is asked for again."""
         self._start_frames(first_sequence, 0)
 
     def _start_frames(self, their_sequence: int, our_sequence: int) -> None:
@@ -120,10 +123,17 @@ class BoardSession:
         self._repeats: deque[Request] = deque()
 
     def resume(self, grant: Grant, lease_epoch: int, client_name: str, their_sequence: int) -> None:
-        """Go on with a host that has lost its memory of frames: commands not begun are dropped."""
+        """Go on with a host that has lost its memory of frames.
+
+        It may have lost its memory of commands, too, and use their message ids for others. So what
+        has not begun is dropped, even if its frames are still under way, and what executes is
+        answered only if it is asked for again.
+        """
         self.grant = grant
         self.lease_epoch = lease_epoch
         self.client_name = client_name
+        self._resumed = True
+        self._unasked = self.executing
         self._start_frames(their_sequence, self._send.next_sequence)
 
     @property
@@ -160,13 +170,16 @@ class BoardSession:
             payload = self._assembler.add(frame)
             if payload is not None:
                 self._on_request(Request(frame.message, payload, frame.flags), now)
-        elif arrival is Arrival.DUPLICATE:
+        elif arrival is Arrival.DUPLICATE and not self._is_of_before(frame):
             if frame.fragments == 1:
                 self._on_request(Request(frame.message, frame.payload, frame.flags), now)
             elif frame.fragment == frame.fragments - 1:
                 cached = self._cache.get(frame.message)
                 if cached is not None:
                     self._replay(frame.message, cached, now)
+
+    def _is_of_before(self, frame: Frame) -> bool:
+        return self._resumed and self._receive.precedes(frame.sequence)
 
     def _on_request(self, request: Request, now: float) -> None:
         standing = self._standing(request)
@@ -222,6 +235,7 @@ class BoardSession:
         """It is here already, and will be executed in its turn."""
 
     def _say_in_progress(self, request: Request, now: float) -> None:
+        self._unasked = None
         self._refuse(request, Status.IN_PROGRESS, f"message {request.message_id} is executing")
 
     def _answer_again(self, request: Request, now: float) -> None:
@@ -297,15 +311,18 @@ class BoardSession:
             self._send_reply(execution.message_id, self._encode(execution.request, results))
         else:
             self.executing = None
-            self._answer(execution.request, results)
+            self._answer(execution.request, results, unasked=execution is self._unasked)
 
-    def _answer(self, request: Request, results: Sequence[Result]) -> None:
-        """Remember the reply to the next command, advance, and send it."""
+    def _answer(
+        self, request: Request, results: Sequence[Result], *, unasked: bool = False
+    ) -> None:
+        """Remember the reply to the next command, advance, and send it if it was asked for."""
         reply = self._encode(request, results)
         if self._cache.make_room():
             self._cache.add(request.message_id, CachedReply(request.key, reply, request.read_only))
         self.next_message = request.message_id + 1
-        self._send_reply(request.message_id, reply, tracked=True)
+        if not unasked:
+            self._send_reply(request.message_id, reply, tracked=True)
 
     def _encode(self, request: Request, results: Sequence[Result]) -> bytes:
         reply = encode_results(results)
@@ -357,17 +374,7 @@ class BoardSession:
 
     def control(self, kind: FrameType, payload: bytes = b"", message_id: int = 0) -> bytes:
         """A frame without a sequence number of its own."""
-        return encode_frame(
-            Frame(
-                kind,
-                session=self.session_id,
-                boot=self.boot_id,
-                sequence=self._send.next_sequence,
-                acknowledged=self._receive.expected,
-                message=message_id,
-                payload=payload,
-            )
-        )
+        return self._send.control(kind, self._receive.expected, payload, message_id)
 
     def deadline(self) -> float | None:
         """When `expire` or `datagrams` wants to be called."""

@@ -41,6 +41,7 @@ class ReceiveWindow:
         self.expected = first_sequence
         """Next sequence number expected: all before it have come."""
         self.duplicates = 0
+        self._first = first_sequence
         self._window = window
         self._every = min(ACK_EVERY, max(1, window // 2))
         self._bitmap = 0
@@ -91,6 +92,10 @@ class ReceiveWindow:
         self._newest_at = now
         self._at_once = True
         return Arrival.DUPLICATE
+
+    def precedes(self, sequence: int) -> bool:
+        """Whether a duplicate is of a time before the first frame of this window."""
+        return (self.expected - sequence) & _MASK > (self.expected - self._first) & _MASK
 
     def deadline(self) -> float | None:
         """When an acknowledgement is due; a time gone by if at once, None if none is owed."""

@@ -234,6 +234,32 @@ def resumed(s: Script) -> None:
     s.receives(s.command(2, sequence=5001), begins=[2])
 
 
+def resumed_while_executing(s: Script) -> None:
+    """Resumed while executing: what a host has forgotten is answered only if it asks for it."""
+    s.opens()
+    s.receives(s.command(1), begins=[1])
+    s.receives(
+        wb.frame("HELLO", wb.hello(resume=s.session), sequence=5000, message=0xABBC),
+        says("HELLO_ACK", session_id=s.session, boot_id=BOOT, next_message_id=1),
+    )
+    s.completes(1)
+    s.receives(s.command(1, sequence=5000), reply(1, "OK", flags=["REPLAYED"]))
+    s.receives(s.command(2, sequence=5001), begins=[2])
+
+
+def late_after_a_resumption(s: Script) -> None:
+    """Late after a resumption: commands sent before it, and not begun, are dropped."""
+    s.opens()
+    s.receives(s.command(2))
+    s.receives(
+        wb.frame("HELLO", wb.hello(resume=s.session), sequence=5000, message=0xABBC),
+        says("HELLO_ACK", session_id=s.session, boot_id=BOOT, next_message_id=1),
+    )
+    s.receives(s.command(1))
+    s.receives(s.command(1, FORM, sequence=5000), begins=[1])
+    s.completes(1, reply(1, "OK", lacks=["REPLAYED"]))
+
+
 def fenced(s: Script) -> None:
     """Fenced: an older lease is refused, a newer one closes the session and stops its command."""
     s.opens(epoch=5)
@@ -339,6 +365,8 @@ _EXCHANGES: Final[tuple[Callable[[Script], None], ...]] = (
     restarted,
     same_session_other_boot,
     resumed,
+    resumed_while_executing,
+    late_after_a_resumption,
     fenced,
     refused_terms,
     discovered,

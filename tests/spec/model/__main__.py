@@ -1,13 +1,10 @@
 """Prints what each rule of the protocol is for: `python -m tests.spec.model`. Proves nothing."""
 
 from tests.spec.model.explorer import explore
-from tests.spec.model.protocol import ALL_RULES, LIVENESS, Protocol, Rule
+from tests.spec.model.protocol import ALL_RULES, Protocol, Rule
 from tests.spec.model.world import World, broken
 
 for rule in Rule:
     print(f"\nWithout the rule {rule.name} ({rule.value}):")
-    if rule in LIVENESS:
-        print("     a command may wait for ever")
-        continue
     protocol = Protocol(ALL_RULES - {rule}, host_crashes=2)
     print(explore(World(), protocol.steps, broken, limit=100_000).counter_example)

@@ -5,7 +5,7 @@ never; host and board may crash. A handshake is one step: one that is lost has n
 rule of the protocol can be switched off, to see what it is for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -40,14 +40,11 @@ class Rule(Enum):
     BOOT_ID = "board: commands of before a restart are refused"
     FENCE = "board: commands of before a resumption are dropped"
     ASKED_ANEW = "board: what was begun before a resumption is answered only when asked for again"
-    OWED_REPLIES = "board: after a resumption replies that were not confirmed are sent again"
     NEVER_RESEND = "host: what was in flight when the board restarted is not sent again"
     ASK_AGAIN = "host: after a resumption it asks again instead of counting message ids"
 
 
 ALL_RULES = frozenset(Rule)
-LIVENESS = frozenset({Rule.OWED_REPLIES})
-"""Rules without which nothing goes wrong, but a command may wait for ever."""
 
 Step = tuple[Event, World]
 
@@ -76,8 +73,9 @@ class Protocol:
     def _arrivals(self, world: World) -> Iterator[Step]:
         for message in world.network:
             match message:
-                case Command():
-                    after = self._board_receives(world, message)
+                case Command(place, life, _, _, confirmed):
+                    heard = _board_learns(world, Confirm(place, life, confirmed))
+                    after = self._board_receives(heard, message)
                 case Confirm():
                     after = _board_learns(world, message)
                 case Reply():
@@ -110,9 +108,8 @@ class Protocol:
             return world
         fresh = _opened(world)
         again = tuple(Sent(id_, sent.command) for id_, sent in enumerate(host.outstanding, 1))
-        return _transmitted(
-            fresh._replace(host=fresh.host._replace(next_id=len(again) + 1, outstanding=again))
-        )
+        sends = fresh.host._replace(next_id=len(again) + 1, outstanding=again)
+        return _transmitted(fresh._replace(host=sends), again)
 
     # ---- board
 
@@ -129,16 +126,18 @@ class Protocol:
         known = _known(board).get(asked.id)
         if known is not None and known != asked.command and Rule.REQUEST_CRC in rules:
             ended = Board(board.boot, board.session)
-            return _with(world, Reply(board.place, asked.id, Status.ID_REUSED), board=ended)
+            return _with(
+                world, Reply(board.place, board.life, asked.id, Status.ID_REUSED), board=ended
+            )
         if board.executing is not None and asked.id == board.executing.id:
             if Rule.IN_PROGRESS in rules:
                 return world._replace(board=board._replace(asked=True))
             return _begun(world, asked)
         if any(reply.id == asked.id for reply in board.cache):
-            return _with(world, Reply(board.place, asked.id, Status.OK))
+            return _with(world, Reply(board.place, board.life, asked.id, Status.OK))
         if asked.id < board.next_id:
             if Rule.TOO_OLD in rules:
-                return _with(world, Reply(board.place, asked.id, Status.TOO_OLD))
+                return _with(world, Reply(board.place, board.life, asked.id, Status.TOO_OLD))
             return _begun(world, asked)
         if Rule.IN_ORDER not in rules:
             return _begun(world, asked) if board.executing is None else world
@@ -164,7 +163,7 @@ class Protocol:
             cache = (*cache, Cached(*sent, confirmed=False))
         done = board._replace(executing=None, next_id=max(board.next_id, sent.id + 1), cache=cache)
         if board.asked or Rule.ASKED_ANEW not in self.rules:
-            return _with(world, Reply(board.place, sent.id, Status.OK), board=done)
+            return _with(world, Reply(board.place, board.life, sent.id, Status.OK), board=done)
         return world._replace(board=done)
 
     def _room(self, board: Board) -> tuple[Cached, ...] | None:
@@ -201,25 +200,20 @@ class Protocol:
             executed = [sent for sent in outstanding if sent.id < board.next_id]
             done = {sent.command: Verdict.DONE for sent in executed}
             outstanding = outstanding[len(executed) :]
+        ids = [sent.id for sent in outstanding]
         again = Host(
             host.place,
             host.life + 1,
-            max([board.next_id, *(sent.id + 1 for sent in outstanding)]),
-            outstanding,
-            frozenset(range(1, board.next_id)) - {sent.id for sent in outstanding},
+            next_id=max([board.next_id, *(id_ + 1 for id_ in ids)]),
+            outstanding=outstanding,
+            first_id=min([board.next_id, *ids]),
         )
-        network = world.network
-        if Rule.OWED_REPLIES in self.rules:
-            answered = min([board.next_id, *(sent.id for sent in outstanding)]) - 1
-            network |= {Confirm(board.place, answered)}
-        return _transmitted(
-            world._replace(
-                host=again,
-                board=board._replace(life=again.life, held=frozenset(), asked=False),
-                network=network,
-                verdicts=_decided(world.verdicts, done),
-            )
+        resumed = world._replace(
+            host=again,
+            board=board._replace(life=again.life, held=frozenset(), asked=False),
+            verdicts=_decided(world.verdicts, done),
         )
+        return _transmitted(resumed, outstanding)
 
 
 def _with(world: World, message: Reply | Refusal, board: Board | None = None) -> World:
@@ -243,7 +237,7 @@ def _begun(world: World, sent: Sent) -> World:
 
 def _board_learns(world: World, confirm: Confirm) -> World:
     board = world.board
-    if confirm.place != board.place or not board.is_open:
+    if not board.is_open or (confirm.place, confirm.life) != (board.place, board.life):
         return world
     cache = tuple(
         reply._replace(confirmed=reply.confirmed or reply.id <= confirm.id) for reply in board.cache
@@ -258,40 +252,41 @@ def _opened(world: World) -> World:
 
 def _sent(world: World) -> World:
     host, command = world.host, len(world.verdicts)
-    outstanding = (*host.outstanding, Sent(host.next_id, command))
+    sent = Sent(host.next_id, command)
+    outstanding = (*host.outstanding, sent)
     return _transmitted(
         world._replace(
             host=host._replace(next_id=host.next_id + 1, outstanding=outstanding),
             verdicts=(*world.verdicts, None),
-        )
+        ),
+        [sent],
     )
 
 
-def _transmitted(world: World) -> World:
-    """The world after the host has sent all that is outstanding, for the first time or again."""
+def _transmitted(world: World, commands: Iterable[Sent]) -> World:
+    """The world after the host has sent some commands."""
     host = world.host
     if host.place is None:
         return world
-    commands = {Command(host.place, host.life, *sent) for sent in host.outstanding}
-    return world._replace(network=world.network | commands)
+    frames = {Command(host.place, host.life, *sent, host.confirmed) for sent in commands}
+    return world._replace(network=world.network | frames)
 
 
 def _host_receives(world: World, reply: Reply) -> World:
     host = world.host
     command = dict(host.outstanding).get(reply.id)
-    if host.place is None or reply.place != host.place or command is None:
+    if host.place is None or command is None:
+        return world
+    if (reply.place, reply.life) != (host.place, host.life):
         return world
     verdict = Verdict.DONE if reply.status is Status.OK else Verdict.REFUSED
     told = world._replace(verdicts=_decided(world.verdicts, {command: verdict}))
     if reply.status is Status.ID_REUSED:
         return _session_lost(told)
-    has = host.has | {reply.id}
-    confirmed = max(id_ for id_ in {0, *has} if has.issuperset(range(1, id_ + 1)))
     outstanding = tuple(sent for sent in host.outstanding if sent.id != reply.id)
-    return told._replace(
-        host=host._replace(outstanding=outstanding, has=has),
-        network=world.network | ({Confirm(host.place, confirmed)} if confirmed else set()),
-    )
+    wiser = host._replace(outstanding=outstanding, has=host.has | {reply.id})
+    confirm = Confirm(host.place, host.life, wiser.confirmed)
+    return told._replace(host=wiser, network=world.network | {confirm})
 
 
 def _session_lost(world: World) -> World:

@@ -3,36 +3,58 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.spec.model.explorer import TooManyStates, dead_ends, explore
-from tests.spec.model.protocol import ALL_RULES, LIVENESS, Protocol, Rule
-from tests.spec.model.world import FAILURES, World, broken, settled
+from tests.spec.model.explorer import Exploration, TooManyStates, dead_ends, explore
+from tests.spec.model.protocol import ALL_RULES, Protocol, Rule
+from tests.spec.model.world import FAILURES, Event, World, broken, settled
 
 
-def check(protocol: Protocol, limit: int = 50_000) -> int:
-    """Explore everything: nothing is broken, nothing waits for ever; returns the states seen."""
+def waiting_for_ever(exploration: Exploration[Event, World]) -> list[World]:
+    """Worlds in which a command gets no verdict any more, though nothing fails from now on."""
+    return dead_ends(exploration, settled, lambda event: event not in FAILURES)
+
+
+def explored(protocol: Protocol, limit: int = 60_000) -> Exploration[Event, World]:
+    """All worlds that there are, none of them broken."""
     exploration = explore(World(), protocol.steps, broken, limit)
     assert exploration.counter_example is None, f"\n{exploration.counter_example}"
-    assert dead_ends(exploration, settled, lambda event: event not in FAILURES) == []
-    return exploration.states
+    return exploration
 
 
 def test_a_bad_network_alone_breaks_nothing() -> None:
     """Loss, repetition, delay and reordering; more commands than fit into window and cache."""
-    assert check(Protocol(commands=5, sessions=1, host_crashes=0, board_crashes=0)) > 300
+    exploration = explored(Protocol(commands=5, sessions=1, host_crashes=0, board_crashes=0))
+    assert exploration.states > 3_000
+    assert waiting_for_ever(exploration) == []
 
 
 def test_crashes_of_host_and_board_break_nothing() -> None:
-    assert check(Protocol(commands=3)) > 25_000
+    assert explored(Protocol()).states > 6_000
+    assert explored(Protocol(commands=3, sessions=1)).states > 3_000
 
 
 def test_a_host_that_crashes_twice_breaks_nothing() -> None:
-    assert check(Protocol(commands=3, sessions=1, host_crashes=2, board_crashes=0)) > 5_000
+    assert explored(Protocol(host_crashes=2, sessions=1)).states > 3_000
 
 
 @pytest.mark.slow
-def test_two_crashes_of_both_break_nothing() -> None:
-    protocol = Protocol(sessions=3, host_crashes=2, board_crashes=2)
-    assert check(protocol, limit=300_000) > 200_000
+@pytest.mark.parametrize(
+    ("protocol", "states"),
+    [
+        (Protocol(commands=3), 50_000),
+        (Protocol(commands=3, sessions=1, host_crashes=2, board_crashes=0), 15_000),
+        (Protocol(host_crashes=2, board_crashes=2), 50_000),
+    ],
+)
+def test_larger_worlds_break_nothing_either(protocol: Protocol, states: int) -> None:
+    assert explored(protocol, limit=500_000).states > states
+
+
+def test_no_command_waits_for_ever_while_the_cache_outlasts_the_crashes() -> None:
+    """Each life of a host may leave a window of replies unconfirmed: four windows outlast three."""
+    ample = Protocol(commands=3, window=1, cache=2, sessions=1)
+    assert waiting_for_ever(explored(ample)) == []
+    scanty = Protocol(commands=3, window=1, cache=1, sessions=1)
+    assert waiting_for_ever(explored(scanty))
 
 
 @pytest.mark.parametrize(
@@ -40,13 +62,13 @@ def test_two_crashes_of_both_break_nothing() -> None:
     [
         (Rule.REPLY_CACHE, 7, "command 0 was executed, and reported as not executed"),
         (Rule.CONFIRMED_EVICTION, 11, "command 0 was executed, and reported as not executed"),
-        (Rule.TOO_OLD, 12, "command 0 was executed 2 times"),
+        (Rule.TOO_OLD, 11, "command 0 was executed 2 times"),
         (Rule.IN_PROGRESS, 5, "command 0 was executed 2 times"),
         (Rule.IN_ORDER, 4, "id 2 was executed when id 1 was next"),
         (Rule.REQUEST_CRC, 9, "command 1 was never executed, and reported as executed"),
         (Rule.SESSION_ID, 8, "command 0 was executed 2 times"),
         (Rule.BOOT_ID, 9, "command 0 was executed 2 times"),
-        (Rule.FENCE, 8, "command 1 was never executed, and reported as executed"),
+        (Rule.FENCE, 8, "command 1 was executed, and reported as not executed"),
         (Rule.ASKED_ANEW, 8, "command 1 was never executed, and reported as executed"),
         (Rule.NEVER_RESEND, 9, "command 0 was executed 2 times"),
         (Rule.ASK_AGAIN, 8, "command 1 was never executed, and reported as executed"),
@@ -60,15 +82,6 @@ def test_without_a_rule_there_is_a_way_to_break_the_promise(
     assert found is not None
     print(f"without {rule.name}:\n{found}")
     assert (len(found.events), found.broken) == (events, outcome)
-
-
-def test_without_the_replies_owed_a_command_may_wait_for_ever() -> None:
-    rules = ALL_RULES - {Rule.OWED_REPLIES}
-    protocol = Protocol(rules, commands=3, sessions=1, board_crashes=0)
-    exploration = explore(World(), protocol.steps, broken, limit=50_000)
-    assert exploration.counter_example is None
-    assert dead_ends(exploration, settled, lambda event: event not in FAILURES)
-    assert {Rule.OWED_REPLIES} == LIVENESS
 
 
 def test_a_counter_example_reads_as_a_story() -> None:

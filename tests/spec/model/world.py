@@ -45,9 +45,11 @@ class Command:
 
     place: Place
     life: int
-    """How often the session had been resumed: the frame's sequence number tells."""
+    """How often the session had been resumed: sequence numbers of frames tell."""
     id: int
     command: int
+    confirmed: int
+    """The host had all replies up to this id: the acknowledgement in every header."""
 
     def __str__(self) -> str:
         """For traces."""
@@ -59,6 +61,7 @@ class Reply:
     """A REPLY on the wire."""
 
     place: Place
+    life: int
     id: int
     status: Status
 
@@ -72,6 +75,7 @@ class Confirm:
     """A cumulative acknowledgement on the wire: the host has all replies up to this id."""
 
     place: Place
+    life: int
     id: int
 
     def __str__(self) -> str:
@@ -102,8 +106,20 @@ class Host(NamedTuple):
     next_id: int = 1
     outstanding: tuple[Sent, ...] = ()
     """What has no reply yet; if there is a journal, it holds the same."""
+    first_id: int = 1
+    """The first id that it sent, or will send, in this life."""
     has: frozenset[int] = frozenset()
-    """Ids whose replies it has."""
+    """Ids whose replies it has received in this life."""
+
+    @property
+    def confirmed(self) -> int:
+        """Id of the last reply before which none is missing; 0 for none."""
+        confirmed = 0
+        for id_ in range(self.first_id, self.next_id):
+            if id_ not in self.has:
+                break
+            confirmed = id_
+        return confirmed
 
 
 class Cached(NamedTuple):

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, ServerSettings
-from starlab_host.links import open_link
+from starlab_host.links import parse_address
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -172,7 +172,8 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         "--board",
         action="append",
         metavar="URL",
-        help="link to a board, udp://host:port; may be repeated; none: an embedded emulator",
+        help="link to a board: udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, "
+        "serial://port[?baud=N]; may be repeated; none: an embedded emulator",
     )
     add("--data", type=Path, default=given("DATA"), metavar="DIR", help="folder for logs")
     add("--seed", type=int, default=given("SEED", "0"), help="emulator: seed of its chip")
@@ -205,11 +206,9 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             raise _Stop(USAGE, f"cannot use --data {options.data}: {error.strerror}") from error
     for url in options.board:
         try:
-            open_link(url).close()
+            parse_address(url)  # whether it is there is seen at each call
         except ValueError as error:
             raise _Stop(USAGE, str(error)) from error
-        except OSError:
-            pass  # away now; it is looked for at each call
     return ServerSettings(
         boards=tuple(options.board),
         emulator=EmulatorSettings(options.seed, options.device, options.virgin),

@@ -21,7 +21,7 @@ class ServerSettings:
     """A server and its boards."""
 
     boards: tuple[str, ...] = ()
-    """Links to boards, as `udp://host:port`; none: an embedded emulator."""
+    """Addresses of boards, as `starlab_host.connect` takes them; none: an embedded emulator."""
     emulator: EmulatorSettings = field(default_factory=EmulatorSettings)
     """How the embedded emulator starts."""
     data: Path | None = None

@@ -49,7 +49,8 @@ def serve(
     board: Annotated[
         list[str] | None,
         typer.Option(
-            help="Link to a board, udp://HOST[:PORT]; may be repeated. None: an emulator."
+            help="Link to a board: udp://HOST[:PORT], eth://INTERFACE/MAC, "
+            "serial://PORT[?baud=N]; may be repeated. None: an emulator."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder for what the server keeps.")] = None,
@@ -78,6 +79,13 @@ def emulator(
         int | None,
         typer.Option(min=0, max=65535, help="UDP port; 0: a free one.", show_default="5716"),
     ] = None,
+    pty: Annotated[
+        bool, typer.Option("--pty", help="A serial line: a pseudo-terminal of this machine.")
+    ] = False,
+    eth: Annotated[
+        str | None,
+        typer.Option(metavar="INTERFACE", help="Raw Ethernet; needs CAP_NET_RAW."),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
@@ -91,9 +99,9 @@ def emulator(
     ] = None,
     as_json: Announced = False,
 ) -> None:
-    """Run one emulated board on UDP."""
-    options = given(host=host, port=port, seed=seed, device=device, faults=faults)
-    options += ["--virgin"] * virgin
+    """Run one emulated board: on UDP, unless only other cables are asked for."""
+    options = given(host=host, port=port, eth=eth, seed=seed, device=device, faults=faults)
+    options += ["--pty"] * pty + ["--virgin"] * virgin
     become("starlab_sim", options, "The emulator")
 
 

@@ -6,5 +6,9 @@ from tests.spec.model.world import World, broken
 
 for rule in Rule:
     print(f"\nWithout the rule {rule.name} ({rule.value}):")
-    protocol = Protocol(ALL_RULES - {rule}, host_crashes=2)
-    print(explore(World(), protocol.steps, broken, limit=100_000).counter_example)
+    for host_crashes in range(3):
+        protocol = Protocol(ALL_RULES - {rule}, host_crashes=host_crashes)
+        found = explore(World(), protocol.steps, broken, limit=100_000).counter_example
+        if found is not None:
+            print(found)
+            break

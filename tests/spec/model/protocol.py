@@ -194,26 +194,30 @@ class Protocol:
                 yield Happening.RESUMES_BLINDLY, self._resumed(_session_lost(crashed), blind)
 
     def _resumed(self, world: World, host: Host) -> World:
-        """The host takes up its session again, with what it knows of it."""
-        board, outstanding, done = world.board, host.outstanding, dict[int, Verdict]()
+        """The host takes up its session again, with what it knows to be outstanding.
+
+        What the board has begun it asks for again; what it has not begun never will be.
+        """
+        board = world.board
+        upcoming = board.next_id if board.executing is None else board.executing.id + 1
+        begun = tuple(sent for sent in host.outstanding if sent.id < upcoming)
+        verdicts = {sent.command: Verdict.REFUSED for sent in host.outstanding if sent not in begun}
         if Rule.ASK_AGAIN not in self.rules:
-            executed = [sent for sent in outstanding if sent.id < board.next_id]
-            done = {sent.command: Verdict.DONE for sent in executed}
-            outstanding = outstanding[len(executed) :]
-        ids = [sent.id for sent in outstanding]
+            verdicts |= {sent.command: Verdict.DONE for sent in begun}
+            begun = ()
         again = Host(
             host.place,
             host.life + 1,
-            next_id=max([board.next_id, *(id_ + 1 for id_ in ids)]),
-            outstanding=outstanding,
-            first_id=min([board.next_id, *ids]),
+            next_id=upcoming if host.outstanding else board.next_id,
+            outstanding=begun,
+            first_id=min([board.next_id, *(sent.id for sent in begun)]),
         )
         resumed = world._replace(
             host=again,
             board=board._replace(life=again.life, held=frozenset(), asked=False),
-            verdicts=_decided(world.verdicts, done),
+            verdicts=_decided(world.verdicts, verdicts),
         )
-        return _transmitted(resumed, outstanding)
+        return _transmitted(resumed, begun)
 
 
 def _with(world: World, message: Reply | Refusal, board: Board | None = None) -> World:

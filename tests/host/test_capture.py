@@ -1,12 +1,16 @@
 """Capture files, and a link that writes one. Reads nothing but what it wrote."""
 
+import ast
 import io
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from starlab_host.capture import Captured, CapturingLink, PcapWriter, read_pcap
+
+ROOT = Path(__file__).parents[2]
 
 
 class LoopLink:
@@ -86,3 +90,21 @@ def test_a_link_writes_down_both_directions_and_alters_nothing() -> None:
         Captured(1.0, True, b"b"),
         Captured(2.0, False, b"a"),
     ]
+
+
+def test_scapy_is_loaded_by_the_layers_alone_and_these_by_no_part_of_the_product() -> None:
+    """It takes half a second, which nobody is to wait who drives or serves a board."""
+    importers: dict[str, set[str]] = {"scapy": set(), "layers": set()}
+    for folder in ("spec", "host", "firmware_sim", "api", "clients"):
+        for module in (ROOT / folder).rglob("*.py"):
+            tree = ast.parse(module.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom):
+                    names = [f"{node.module}.{alias.name}" for alias in node.names]
+                for name in names:
+                    if name.startswith("scapy"):
+                        importers["scapy"].add(module.name)
+                    if name.startswith("starlab_host.capture.layers"):
+                        importers["layers"].add(module.name)
+    assert importers == {"scapy": {"layers.py"}, "layers": set()}

@@ -32,7 +32,9 @@ from starlab_host.capture.layers import (
 )
 
 TSHARK = shutil.which("tshark")
-SCRIPT = Path(__file__).parents[2] / "spec" / "starlab.lua"
+SPEC = Path(__file__).parents[2] / "spec"
+SCRIPT = SPEC / "starlab.lua"
+VECTORS = SPEC / "vectors" / "frames.json"
 
 pytestmark = pytest.mark.skipif(
     TSHARK is None, reason="tshark is not installed: it is the Debian package tshark"
@@ -45,7 +47,7 @@ Read = Callable[..., list[Row]]
 def tshark(capture: Path, *fields: str) -> list[Row]:
     """What tshark finds in each frame; several values of one field with a ``|`` between."""
     assert TSHARK is not None
-    columns = ["_ws.col.Info", "_ws.expert.message", *fields]
+    columns = ["_ws.col.Info", "_ws.expert.message", "_ws.lua.error", *fields]
     command = [TSHARK, "-X", f"lua_script:{SCRIPT}", "-r", str(capture), "-T", "fields"]
     command += ["-E", "separator=/t", "-E", "aggregator=|"]
     for column in columns:
@@ -56,7 +58,9 @@ def tshark(capture: Path, *fields: str) -> list[Row]:
         command, capture_output=True, encoding="utf-8", check=True, timeout=50, env=environment
     )
     assert "Lua" not in run.stderr
-    return [dict(zip(columns, line.split("\t"), strict=True)) for line in run.stdout.splitlines()]
+    rows = [dict(zip(columns, line.split("\t"), strict=True)) for line in run.stdout.splitlines()]
+    assert [row.pop("_ws.lua.error") for row in rows] == [""] * len(rows)
+    return rows
 
 
 @pytest.fixture
@@ -265,6 +269,15 @@ def test_damage_is_marked_and_not_interpreted(read: Read) -> None:
         "item 0 is cut off",
         "there is no such fragment",
     ]
+
+
+def test_the_conformance_vectors_are_judged_as_they_should_be(read: Read) -> None:
+    vectors = json.loads(VECTORS.read_text(encoding="utf-8"))
+    judgement = {"length": "", "magic": "", "crc": "0"}
+    rows = read([bytes.fromhex(v["datagram"]) for v in vectors], "starlab.crc.status")
+    assert [
+        (v["name"], row["starlab.crc.status"]) for v, row in zip(vectors, rows, strict=True)
+    ] == [(v["name"], judgement.get(v["verdict"], "1")) for v in vectors]
 
 
 def test_frames_are_found_on_raw_ethernet_and_on_any_port(tmp_path: Path) -> None:

@@ -24,10 +24,11 @@ better.
 
 
 def machine() -> dict[str, str]:
-    """What it ran on."""
+    """What it ran on, and how busy that was with other work."""
     return {
         "processor": f"{os.cpu_count()} x {_processor()}",
         "system": f"{platform.system()} {platform.machine()}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "Python": platform.python_version(),
     }
 

@@ -373,5 +373,31 @@ def test_an_unacknowledged_reply_is_sent_again_but_not_for_ever(table: Table, ho
     assert len([f for _, f in table.out if f.type == FrameType.REPLY]) <= 2
 
 
+def test_a_flood_that_nobody_acknowledges_is_not_piled_up(table: Table, host: Host) -> None:
+    table.slow = True
+    host.command(1, tr.start(1))
+    for message in range(3000):
+        host.command(5_000 + message, tr.abort())
+        host.command(9_000 + message, tr.start(2))
+        host.command(1, tr.start(1))
+    in_flight = {frame.sequence for _, frame in table.out if frame.type == FrameType.REPLY}
+    assert len(in_flight) <= 1024
+    assert host.status().executing_message_id == 1
+
+
+def test_reads_long_forgotten_are_not_piled_up_behind_a_long_command(
+    table: Table, host: Host
+) -> None:
+    read = tr.read_memory(0, 4)
+    for message in range(1, 20):
+        host.acknowledge(host.command(message, read, flags=READ_ONLY))
+    table.slow = True
+    host.command(20, tr.start(1))
+    for _ in range(100):
+        host.command(1, read, flags=READ_ONLY)
+    table.slow = False
+    assert len(say(table.finish())) == 1 + 16
+
+
 def test_an_unknown_transaction_reaches_the_board(table: Table, host: Host) -> None:
     assert say(host.command(1, Transaction(0x99))) == [(1, "OK")]

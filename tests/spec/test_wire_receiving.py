@@ -152,7 +152,7 @@ def test_fragments_in_any_order_and_number_make_the_message_once(
     if len(parts) > 1:
         parts = parts[:-1] * 2 + parts[-1:]
     rng.shuffle(parts)
-    assembler, whole = Assembler(), []
+    assembler, whole = Assembler(8), []
     for part in parts:
         made = assembler.add(part)
         if made is not None:
@@ -163,7 +163,7 @@ def test_fragments_in_any_order_and_number_make_the_message_once(
 
 def test_messages_are_assembled_apart() -> None:
     one, two = fragments(b"onetwo", 3, 1), fragments(b"threee", 3, 2)
-    assembler = Assembler()
+    assembler = Assembler(8)
     assert assembler.add(one[0]) is None
     assert assembler.add(two[1]) is None
     assert assembler.add(one[1]) == b"onetwo"
@@ -181,7 +181,7 @@ def test_messages_are_assembled_apart() -> None:
     ],
 )
 def test_fragments_that_cannot_be_are_refused(frames: list[tuple[int, int]], problem: str) -> None:
-    assembler = Assembler()
+    assembler = Assembler(8)
     *good, bad = (
         Frame(FrameType.COMMAND, message=1, fragment=index, fragments=count)
         for index, count in frames
@@ -190,3 +190,11 @@ def test_fragments_that_cannot_be_are_refused(frames: list[tuple[int, int]], pro
         assembler.add(frame)
     with pytest.raises(PayloadError, match=problem):
         assembler.add(bad)
+
+
+def test_no_more_messages_are_kept_in_part_than_there_is_room_for() -> None:
+    assembler = Assembler(2)
+    for message_id in (1, 2, 3):
+        assert assembler.add(fragments(b"onetwo", 3, message_id)[0]) is None
+    assert assembler.add(fragments(b"onetwo", 3, 1)[1]) is None
+    assert assembler.add(fragments(b"onetwo", 3, 3)[1]) == b"onetwo"

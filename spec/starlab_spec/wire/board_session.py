@@ -118,7 +118,7 @@ class BoardSession:
             first_sequence=our_sequence,
         )
         self._receive = ReceiveWindow(self.grant.window, their_sequence)
-        self._assembler = Assembler()
+        self._assembler = Assembler(2 * self.grant.window)
         self._held: dict[int, Request] = {}
         self._repeats: deque[Request] = deque()
 
@@ -146,8 +146,6 @@ class BoardSession:
         """Message id in execution; 0 for none."""
         return self.executing.message_id if self.executing is not None else 0
 
-    # ---- frames in
-
     def heard(self, acknowledged: int, now: float) -> None:
         """Take in what every frame of the host says: that it lives, and what it has received."""
         self._confirm(self._send.acknowledge_to(acknowledged, now))
@@ -164,6 +162,8 @@ class BoardSession:
         Raises:
             PayloadError: The fragment contradicts itself or the others.
         """
+        if self._send.crowded:
+            return
         arrival = self._receive.accept(frame.sequence, frame.flags, now)
         if arrival is Arrival.NEW:
             self.has_commands = True
@@ -202,7 +202,8 @@ class BoardSession:
             return Standing.HELD
         if number == upcoming:
             return Standing.NEXT
-        if number <= upcoming + self.grant.window or request.is_abort:
+        room = 2 * self.grant.window if request.is_abort else 0
+        if number <= upcoming + self.grant.window or len(self._held) < room:
             return Standing.AHEAD
         return Standing.OUTSIDE
 
@@ -244,9 +245,9 @@ class BoardSession:
             self._replay(request.message_id, cached, now)
 
     def _answer_forgotten(self, request: Request, now: float) -> None:
-        if request.read_only:
+        if request.read_only and len(self._repeats) < self._cache.capacity:
             self._repeats.append(request)
-        else:
+        elif not request.read_only:
             self._refuse(
                 request,
                 Status.TOO_OLD,

@@ -10,6 +10,7 @@ from typing import Final
 from starlab_spec.wire.errors import PayloadError
 from starlab_spec.wire.frames import (
     MAX_FRAGMENTS,
+    MAX_WINDOW,
     Acknowledgement,
     Frame,
     FrameFlag,
@@ -128,9 +129,14 @@ class _Partial:
 
 
 class Assembler:
-    """Puts fragments of messages together, in whatever order they come."""
+    """Puts fragments of messages together, in whatever order they come.
 
-    def __init__(self) -> None:
+    Args:
+        capacity: Messages in part that are kept; the oldest makes room for one more.
+    """
+
+    def __init__(self, capacity: int = MAX_WINDOW) -> None:
+        self._capacity = capacity
         self._partial: dict[int, _Partial] = {}
 
     def add(self, frame: Frame) -> bytes | None:
@@ -148,6 +154,8 @@ class Assembler:
         if partial is None:
             if fragments > MAX_FRAGMENTS:
                 raise PayloadError(f"{fragments} fragments are above the {MAX_FRAGMENTS} limit")
+            if len(self._partial) >= self._capacity:
+                del self._partial[next(iter(self._partial))]
             partial = self._partial[frame.message] = _Partial([None] * fragments, fragments)
         parts = partial.parts
         if len(parts) != fragments:
@@ -159,7 +167,3 @@ class Assembler:
             return None
         del self._partial[frame.message]
         return b"".join(part for part in parts if part is not None)
-
-    def forget(self, message_id: int) -> None:
-        """Drop the fragments of a message."""
-        self._partial.pop(message_id, None)

@@ -85,7 +85,7 @@ class Requester:
     def _establish(self, answer: HelloAck, their_sequence: int) -> None:
         """Begin with frames and commands on the terms of an answer."""
         self._terms = answer
-        self._assembler = Assembler()
+        self._assembler = Assembler(2 * answer.window)
         self._receive = ReceiveWindow(answer.window, their_sequence)
         self._send = SendWindow(
             session=answer.session_id,

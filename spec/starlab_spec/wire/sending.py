@@ -95,6 +95,11 @@ class SendWindow:
         """Frames handed out and not yet acknowledged."""
         return len(self._in_flight)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the peer acknowledges so little that more would only pile up."""
+        return len(self._in_flight) + len(self._queue) >= _MAX_OVERRUN
+
     def queue(
         self,
         kind: FrameType,

@@ -1,15 +1,29 @@
 """What a board says about itself, as the contract words it. Runs nothing on the board."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pydantic import ValidationError
 
 from starlab_api.boards import BoardSlot, Connection
-from starlab_contract import Board, BoardState, LinkStatistics, RoundTripBin
+from starlab_contract import Board, BoardState, FoundBoard, LinkStatistics, RoundTripBin
 from starlab_host import StarlabHostError
+from starlab_host.discovery import FoundBoard as HostFoundBoard
 from starlab_host.link_statistics import LinkStatistics as HostStatistics
 from starlab_spec.registers import register
 from starlab_spec.wire import BoardStatus
 
 _FAULTS = register("FAULTS").fields
+_IDENTITY: Final = (
+    "serial",
+    "firmware",
+    "protocol",
+    "boot_id",
+    "geometry",
+    "device_model",
+    "emulated",
+)
+"""What a board says of itself, by the same names here and there."""
 
 
 async def board_view(slot: BoardSlot) -> Board:
@@ -28,6 +42,27 @@ async def board_view(slot: BoardSlot) -> Board:
 async def state_of(slot: BoardSlot) -> BoardState:
     """What a board is doing now."""
     return (await board_view(slot)).state
+
+
+def found_view(found: HostFoundBoard, slots: Iterable[BoardSlot]) -> FoundBoard:
+    """A board that was found. One whose identity is malformed is listed without it."""
+    known = found.identity
+    url, *others = found.urls
+    ways = {"id": _id_of(known, slots), "url": url, "other_urls": others}
+    said = {name: known.get(name) for name in (*_IDENTITY, "in_use")}
+    try:
+        return FoundBoard.model_validate({**said, **ways})
+    except ValidationError:
+        return FoundBoard.model_validate(ways)
+
+
+def _id_of(identity: Mapping[str, object], slots: Iterable[BoardSlot]) -> str | None:
+    """The server's name for the board of an identity."""
+    who = identity.get("serial"), identity.get("boot_id")
+    for slot in slots:
+        if slot.identity and (slot.identity["serial"], slot.identity["boot_id"]) == who:
+            return slot.id
+    return None
 
 
 async def _ask(slot: BoardSlot) -> tuple[BoardStatus, HostStatistics]:
@@ -52,7 +87,6 @@ def _view(
     problem: str | None = None,
 ) -> Board:
     known: Mapping[str, object] = slot.identity or {}
-    names = ("serial", "firmware", "protocol", "boot_id", "geometry", "device_model", "emulated")
     return Board.model_validate(
         {
             "id": slot.id,
@@ -60,7 +94,7 @@ def _view(
             "state": _state(status),
             "problem": problem,
             "restarts": slot.restarts,
-            **{name: known.get(name) for name in names},
+            **{name: known.get(name) for name in _IDENTITY},
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
             "faults": [] if status is None else _faults(status.faults),
             "link": None if statistics is None else _link(statistics),

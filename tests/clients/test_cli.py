@@ -92,6 +92,27 @@ def test_boards_are_listed(run: Run, server: FakeServer) -> None:
     assert len(finished.result.stdout.splitlines()) == 1
 
 
+def test_boards_are_looked_for(run: Run, server: FakeServer) -> None:
+    udp, ethernet = "udp://10.0.0.5:5716", "eth://enp4s0/02:00:00:00:00:01"
+    board = {"id": "emu0", "serial": "EMU-00000005", "device_model": "linear"}
+    server.will_answer_json([{"url": udp, "other_urls": [ethernet], "in_use": True, **board}])
+    words = run("boards", "--discover").words
+    for part in (udp, ethernet, "EMU-00000005", "linear", "yes", "emu0"):
+        assert part in words
+    assert server.json == {"addresses": [], "wait_s": 1.0}
+    finished = run(
+        "boards", "--at", "udp://10.0.0.255", "--at", "eth://e1", "--wait", "0.5", "--json"
+    )
+    assert (finished.code, finished.json["boards"][0]["url"]) == (0, udp)
+    assert server.json == {"addresses": ["udp://10.0.0.255", "eth://e1"], "wait_s": 0.5}
+
+
+def test_nothing_found_is_said(run: Run, server: FakeServer) -> None:
+    server.will_answer_json([])
+    assert "No board has answered." in run("boards", "--discover").words
+    assert run("boards", "--discover", "--json").json == {"boards": []}
+
+
 def test_the_only_board_needs_no_name(
     run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

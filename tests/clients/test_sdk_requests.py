@@ -242,6 +242,16 @@ def test_registers_are_addressed_in_hexadecimal(client: Client, server: FakeServ
     assert server.json == {"value": 5, "mask": 255}
 
 
+def test_boards_are_looked_for_where_it_is_said(client: Client, server: FakeServer) -> None:
+    server.will_answer_json([{"id": None, "url": "udp://a:1", "other_urls": [], "serial": "S"}])
+    (found,) = client.discover(["udp://10.0.0.255"], wait_s=2)
+    assert (server.request.method, server.request.url.path) == ("POST", "/api/v1/boards/discover")
+    assert server.json == {"addresses": ["udp://10.0.0.255"], "wait_s": 2.0}
+    assert (found.url, found.serial, found.in_use) == ("udp://a:1", "S", None)
+    with pytest.raises(InvalidInput, match="wait_s"):
+        client.discover(wait_s=0)
+
+
 def test_the_id_of_a_board_cannot_leave_its_place_in_the_path(
     client: Client, server: FakeServer
 ) -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from starlab_api.bodies import json_only
 from starlab_api.dependencies import AllBoards, OneBoard
-from starlab_api.views import board_view
-from starlab_contract import Board
+from starlab_api.problems import InvalidInput
+from starlab_api.views import board_view, found_view
+from starlab_contract import Board, Discover, FoundBoard
+from starlab_host.discovery import discover
 
 router = APIRouter(prefix="/boards", tags=["boards"])
 
@@ -21,3 +24,14 @@ async def list_boards(boards: AllBoards) -> list[Board]:
 async def show_board(board: OneBoard) -> Board:
     """Identity, state, faults and link of one board. One that is away has the state `away`."""
     return await board_view(board)
+
+
+@router.post("/discover", dependencies=[Depends(json_only)])
+async def discover_boards(boards: AllBoards, body: Discover | None = None) -> list[FoundBoard]:
+    """Ask into the server's networks which boards there are. Connects to none of them."""
+    wanted = Discover() if body is None else body
+    try:
+        found = await asyncio.to_thread(discover, wanted.addresses, wait_s=wanted.wait_s)
+    except ValueError as error:
+        raise InvalidInput("addresses", f"cannot be asked: {error}") from error
+    return [found_view(board, boards) for board in found]

@@ -31,6 +31,7 @@ from starlab_contract import (
     EmulatorReply,
     Faults,
     FormReply,
+    FoundBoard,
     ProgramReply,
     Register,
     Settings,
@@ -264,6 +265,12 @@ class AsyncClient:
     async def boards(self) -> list[BoardInfo]:
         """All boards that the server knows."""
         return await self._send(calls.boards())
+
+    async def discover(
+        self, addresses: Sequence[str] = (), *, wait_s: float = 1.0
+    ) -> list[FoundBoard]:
+        """Look for boards in the server's networks."""
+        return await self._send(calls.discover(addresses, wait_s))
 
     def board(self, board_id: str) -> AsyncBoard:
         """The board of that id; asks nobody whether it exists."""

@@ -23,11 +23,13 @@ from starlab_contract import (
     NPZ_TYPE,
     Board,
     Counters,
+    Discover,
     EmulatorCommands,
     EmulatorReply,
     Faults,
     Form,
     FormReply,
+    FoundBoard,
     ProgramReply,
     Pulse,
     PulseReply,
@@ -77,6 +79,22 @@ def boards() -> Call[list[Board]]:
         return answer.models(Board)
 
     return Call("GET", f"{ROOT}/boards", read)
+
+
+def discover(addresses: Sequence[str], wait_s: float) -> Call[list[FoundBoard]]:
+    """Look for boards in the server's networks."""
+    body = _checked(Discover, {"addresses": list(addresses), "wait_s": wait_s})
+
+    def read(answer: Answer) -> list[FoundBoard]:
+        return answer.models(FoundBoard)
+
+    return Call(
+        "POST",
+        f"{ROOT}/boards/discover",
+        read,
+        content=body.model_dump_json().encode(),
+        headers={"content-type": JSON_TYPE},
+    )
 
 
 def board(board_id: str) -> Call[Board]:

@@ -1,5 +1,6 @@
 """The synchronous client of a server. Never retries, keeps nothing of the boards."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,6 +18,7 @@ from starlab.http import (
     request_arguments,
 )
 from starlab_contract import Board as BoardInfo
+from starlab_contract import FoundBoard
 
 T = TypeVar("T")
 
@@ -64,6 +66,16 @@ class Client:
     def boards(self) -> list[BoardInfo]:
         """All boards that the server knows."""
         return self._send(calls.boards())
+
+    def discover(self, addresses: Sequence[str] = (), *, wait_s: float = 1.0) -> list[FoundBoard]:
+        """Look for boards in the server's networks; none of them is connected.
+
+        Args:
+            addresses: Where to ask: ``udp://host[:port]`` of one board or of a network (its
+                broadcast address), ``eth://interface`` of the server. By default every network.
+            wait_s: How long to wait for answers.
+        """
+        return self._send(calls.discover(addresses, wait_s))
 
     def board(self, board_id: str) -> Board:
         """The board of that id; asks nobody whether it exists."""

@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Literal
 
-from starlab_contract.base import ReplyBody
+from pydantic import Field
+
+from starlab_contract.base import ReplyBody, RequestBody
 
 
 class BoardState(StrEnum):
@@ -80,6 +82,39 @@ class Board(ReplyBody):
     faults: list[str]
     """Latched faults: `over_current`, `over_voltage`, `illegal_operation`, `emergency_stop`."""
     link: LinkStatistics | None
+
+
+class Discover(RequestBody):
+    """Where to look for boards, and how long."""
+
+    addresses: list[str] = Field(
+        default_factory=list, max_length=64, examples=[["udp://192.168.1.255", "eth://eth1"]]
+    )
+    """`udp://host[:port]` of one board or of a network (its broadcast address), or
+    `eth://interface` of the server. None: every network of the server."""
+    wait_s: float = Field(1.0, gt=0, le=30)
+    """How long to wait for answers, seconds."""
+
+
+class FoundBoard(ReplyBody):
+    """A board that has answered; what it does not say of itself is null. It is not connected."""
+
+    id: str | None
+    """The server's own name for it; null if it is none of the server's boards."""
+    url: str
+    """Where the server can reach it: what `--board` takes."""
+    other_urls: list[str]
+    """Further ways to the same board."""
+    serial: str | None = None
+    firmware: str | None = None
+    protocol: str | None = None
+    boot_id: int | None = None
+    geometry: Geometry | None = None
+    device_model: str | None = None
+    """Model of the cells; emulated boards only."""
+    emulated: bool | None = None
+    in_use: bool | None = None
+    """Whether some host has a session with it."""
 
 
 class Faults(ReplyBody):

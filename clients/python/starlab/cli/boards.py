@@ -6,17 +6,36 @@ from typing import Annotated, Final
 import typer
 
 from starlab.board import Board
-from starlab.cli.terminal import BoardId, Json, Url, connected, reporting, table
+from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
-from starlab_contract import Supplies, VoltageSupply
+from starlab_contract import FoundBoard, Supplies, VoltageSupply
 
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
 
 
-def boards(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
-    """List the boards of the server."""
+def boards(
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Look for boards in the server's networks instead.")
+    ] = False,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where to look: udp://HOST[:PORT], a broadcast address too, or eth://INTERFACE; "
+            "may be repeated. None: everywhere."
+        ),
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long to wait for answers.")
+    ] = 1.0,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """List the boards of the server, or those that can be found."""
     with reporting(as_json) as terminal, Client(url) as client:
+        if discover or at:
+            _list_found(client.discover(at or (), wait_s=wait), terminal)
+            return
         found = client.boards()
         listing = table(
             "Boards", "id", "state", "serial", "device model", "firmware", "restarts", "faults",
@@ -34,6 +53,21 @@ def boards(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
             )
         terminal.say(listing)
         terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
+
+
+def _list_found(found: list[FoundBoard], terminal: Terminal) -> None:
+    listing = table("Boards found", "url", "serial", "device model", "in use", "here", right=False)
+    listing.columns[0].no_wrap = True
+    for board in found:
+        listing.add_row(
+            "\n".join((board.url, *board.other_urls)),
+            board.serial or "?",
+            board.device_model or "-",
+            {None: "?", True: "yes", False: "no"}[board.in_use],
+            board.id or "-",
+        )
+    terminal.say(listing if found else "No board has answered.")
+    terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
 
 
 def supplies(

@@ -219,7 +219,7 @@ def test_results_are_read_and_built(vector: Vector) -> None:
 
 @each("fragments.json")
 def test_fragments_are_put_together(vector: Vector) -> None:
-    assembler, messages = Assembler(), []
+    assembler, messages = Assembler(capacity=1), []
     parts: dict[int, bytes] = {}
     for datagram in vector["datagrams"]:
         frame: Frame = codec.decode_frame(bytes.fromhex(datagram))

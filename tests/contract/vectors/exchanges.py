@@ -21,7 +21,7 @@ from tests.contract.vectors.script import (
 FORM = wb.item(wb.OPCODES["START"], data=wb.words(1 << 17))
 
 
-def vectors() -> list[Vector]:
+def exchange_vectors() -> list[Vector]:
     """All of them."""
     scripts = []
     for write in _EXCHANGES:

@@ -36,7 +36,7 @@ def bad(name: str, verdict: str, datagram: bytes) -> Vector:
     return {"name": name, "verdict": verdict, "datagram": datagram.hex()}
 
 
-def vectors() -> list[Vector]:
+def frame_vectors() -> list[Vector]:
     """All of them."""
     return [*_empty(), *_handshake(), *_reports(), *_messages(), *_damaged(), *_bad_payloads()]
 

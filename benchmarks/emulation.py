@@ -14,7 +14,7 @@ from benchmarks.peer import worker
 from benchmarks.working_point import CONVERTERS, READING, TARGET_OFF, TARGET_ON, stage
 
 from starlab import datasets
-from starlab_sim.chip import Chip, Learning, Schedule, Tuning, targets_of
+from starlab_sim.chip import Chip, Learning, Schedule, Tuning, targets_of, warm_up
 from starlab_spec.samples import pack_samples
 
 GROUP = "Emulation, 784 x 100 tile"
@@ -82,7 +82,7 @@ class OurChip:
 
 def figures(rounds: int) -> Iterator[Figure]:
     """Measure all of it."""
-    Chip.warm_up()
+    warm_up()
     plain = OurChip(cycle_noise_uS=0.0, learning=POINT)
     noisy = OurChip(cycle_noise_uS=CYCLE_NOISE_uS, learning=BUSY)
     sides: dict[str, Callable[[], float]] = {

@@ -4,6 +4,6 @@ A process of its own; frames in, frames out. Imports nothing of host or server.
 """
 
 from starlab_sim.board import Board
-from starlab_sim.emulator_commands import Specimen
+from starlab_sim.specimen import Specimen
 
 __all__ = ["Board", "Specimen"]

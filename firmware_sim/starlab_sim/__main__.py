@@ -13,22 +13,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from starlab_sim.board import Board
-from starlab_sim.chip import Chip
+from starlab_sim.chip import warm_up
 from starlab_sim.devices import PRESET_NAMES
-from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, Specimen, fault_request
-from starlab_sim.errors import Refused
+from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
+from starlab_sim.errors import Refused, StateUnusable
 from starlab_sim.network_faults import Network
 from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
 from starlab_sim.server import BoardServer
+from starlab_sim.specimen import Specimen
+from starlab_sim.state_file import StateFile
 from starlab_spec.errors import SpecError
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.codec import decode_json
 
 EXIT_CANNOT_LISTEN: Final = 3
 """Exit code if the address cannot be bound."""
+EXIT_CANNOT_KEEP: Final = 4
+"""Exit code if the file that is to keep the chip cannot."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # session and boot ids must differ from those of every earlier run, whatever the chip's seed
     rng = random.Random()
     network = Network(time.monotonic)
-    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network)
+    try:
+        store = None if options.state is None else StateFile(options.state)
+    except StateUnusable as error:
+        print(f"starlab-chip: cannot keep the chip: {error}", file=sys.stderr)
+        return EXIT_CANNOT_KEEP
+    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network, store=store)
     board.fail(options.faults)
     ports: list[Port] = []
     for cable, connect in _cables(options).items():
@@ -51,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = BoardServer(board, ports, rng=rng, network=network)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    Chip.warm_up()
+    warm_up()
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     urls = [port.url for port in ports]
@@ -106,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
         "--device", default="nonlinear-3", choices=PRESET_NAMES, help="device model"
     )
     parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="keep the chip in this file, whatever becomes of the process; if a chip is in it, it "
+        "is the one, and --seed, --device and --virgin do not matter",
+    )
     parser.add_argument(
         "--faults",
         type=_faults,

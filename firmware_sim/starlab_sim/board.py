@@ -6,18 +6,20 @@ Opens no socket and knows no frame: the server and the protocol's responder do.
 import random
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from starlab_sim.chip import Chip
+from starlab_sim.chip import Chip, Store
+from starlab_sim.chip_socket import ChipSocket
 from starlab_sim.control import Control, Report
-from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, Specimen, parse_request
+from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_request
 from starlab_sim.errors import PowerFailed, Refused
 from starlab_sim.faults import EMERGENCY_STOP, SUPPLY_FAULTS, fault_mask
 from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
 from starlab_sim.network_faults import Network
 from starlab_sim.register_file import pack_words
 from starlab_sim.sequencer import SHORT_OPERATIONS, plan
+from starlab_sim.specimen import Specimen
 from starlab_sim.state import PoweredState
 from starlab_sim.supplies import Setting
 from starlab_spec.errors import LimitExceeded, SpecError
@@ -63,23 +65,6 @@ class _Command:
             raise LimitExceeded("result data", self.reply_bytes, REPLY_BYTES_MAX, "bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class _Socket:
-    """The chip in the board, and what happened before it was put in."""
-
-    chip: Chip
-    pulses_before: int = 0
-    ticks_before: int = 0
-
-    @property
-    def pulses(self) -> int:
-        return self.pulses_before + self.chip.counters.pulses
-
-    @property
-    def ticks(self) -> int:
-        return self.ticks_before + self.chip.counters.time_ticks
-
-
 class Board:
     """One emulated board with one chip.
 
@@ -94,26 +79,26 @@ class Board:
         serial: str,
         rng: random.Random,
         network: Network | None = None,
+        store: Store | None = None,
     ) -> None:
-        """Put a fresh chip in and power up.
+        """Put the chip in and power up.
 
         Args:
-            specimen: The chip.
-            serial: Serial number of the board.
+            specimen: A fresh chip, unless the store keeps one.
+            serial: Serial number of the board, likewise.
             rng: Draws boot ids.
             network: The network around the board, where it can be made bad.
+            store: What keeps the chip; default: the memory of the process.
 
         Raises:
             UnknownName: There is no such device model.
         """
-        self.serial = serial
         self.boot_id = 0
         self._rng = rng
         self._network = network
         self._power_fails_at: int | None = None
         """Lifetime pulses after which the power fails."""
-        self._specimen = specimen
-        self._socket = _Socket(specimen.make())
+        self._socket = ChipSocket(serial, specimen, store)
         self._state = self._power_up()
         self._handlers: dict[int, Callable[[_Command, Transaction], bytes]] = {
             Opcode.READ_REG: self._read_registers,
@@ -132,6 +117,11 @@ class Board:
     def chip(self) -> Chip:
         """The chip in the socket."""
         return self._socket.chip
+
+    @property
+    def serial(self) -> str:
+        """Serial number of the board."""
+        return self._socket.holding.serial
 
     @property
     def lifetime_pulses(self) -> int:
@@ -155,7 +145,8 @@ class Board:
 
     def identity(self) -> dict[str, Any]:
         """Who the board is, as IDENTIFY and ANNOUNCE say it."""
-        return identity(self.chip, serial=self.serial, boot_id=self.boot_id)
+        holding = self._socket.holding
+        return identity(self.chip, serial=holding.serial, boot_id=self.boot_id, boots=holding.boots)
 
     def enter_safe(self, reason: str) -> None:
         """Drivers off at once. A running operation is aborted at its next safe point."""
@@ -250,6 +241,7 @@ class Board:
 
     def _power_up(self) -> PoweredState:
         self._power_fails_at = None
+        self._socket.count_boot()
         old = self.boot_id
         while self.boot_id in (0, old):
             self.boot_id = self._rng.getrandbits(32)
@@ -354,18 +346,19 @@ class Board:
         return encode_json({"emulated_time_s": self.emulated_time_s})
 
     def _apply(self, request: EmulatorRequest) -> None:
-        socket = self._socket
-        specimen = request.other_chip(self._specimen)
+        specimen = request.other_chip(self._socket.holding.specimen)
         if specimen is not None:
-            socket = _Socket(specimen.make(), socket.pulses, socket.ticks)
-            self._specimen = specimen
-        ticks_before = socket.ticks_before + request.advance_ticks
-        self._socket = replace(socket, ticks_before=ticks_before)
+            self._socket.exchange(specimen)
+        if request.advance_ticks:
+            self._socket.advance(request.advance_ticks)
         if request.restart:
             self._state = self._power_up()
         else:
             put_identity(self._state.registers, self.chip, boot_id=self.boot_id)
         self.fail(request.faults)
+        if (wanted := request.pulse_counts) is not None:
+            counts = self.chip.pulses(wanted.array).astype(">u4")
+            self._state.memory.write(wanted.address, counts.tobytes())
 
 
 def _reading(state: PoweredState, setting: Setting | None) -> bytes:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from starlab_sim.chip import Chip
 from starlab_sim.devices import PRESET_NAMES
 from starlab_sim.errors import Refused
 from starlab_sim.faults import FAULT_BITS
 from starlab_sim.network_faults import NetworkFaults
+from starlab_sim.specimen import Specimen
 from starlab_spec.errors import LimitExceeded
+from starlab_spec.geometry import array_geometry
+from starlab_spec.operations import check_memory_range
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire.codec import decode_json
 from starlab_spec.wire.transactions import Status
@@ -26,26 +28,6 @@ PULSES_MAX: Final = (1 << 63) - 1
 
 _Keys = Mapping[str, tuple[str, Callable[[object], bool]]]
 """What a JSON object may hold: by key, the words for its values and their test."""
-
-
-@dataclass(frozen=True, slots=True)
-class Specimen:
-    """Which chip is in the board's socket."""
-
-    seed: int = 0
-    """Decides its cells and all noise."""
-    device: str = "nonlinear-3"
-    """Name of its device model."""
-    virgin: bool = False
-    """Delivered virgin, or formed at mid window."""
-
-    def make(self) -> Chip:
-        """A fresh chip of this kind.
-
-        Raises:
-            UnknownName: There is no such device model.
-        """
-        return Chip(seed=self.seed, device=self.device, formed=not self.virgin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +50,20 @@ class FaultRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PulseCounts:
+    """Where to write how many pulses each cell has had: words in C order (2, inputs, outputs)."""
+
+    array: int
+    """1 or 2."""
+    address: int
+    """In the board's memory."""
+
+    def __post_init__(self) -> None:
+        """Refuse an array that is none, and words beyond the memory."""
+        check_memory_range(self.address, 4 * array_geometry(self.array).cells)
+
+
+@dataclass(frozen=True, slots=True)
 class EmulatorRequest:
     """A valid EMULATOR request; its attributes are the keys of the JSON."""
 
@@ -83,6 +79,8 @@ class EmulatorRequest:
     """Latches to trip, a bad network, a power failure to come."""
     restart: bool = False
     """Power off and on again."""
+    pulse_counts: PulseCounts | None = None
+    """Pulses of the cells to write to memory."""
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
@@ -113,6 +111,9 @@ def parse_request(data: bytes) -> EmulatorRequest:
     _check("emulator command", "", values, _COMMANDS)
     if "faults" in values:
         values["faults"] = fault_request(values["faults"])
+    if "pulse_counts" in values:
+        _check("key of pulse_counts", "pulse_counts ", values["pulse_counts"], _PULSE_COUNTS)
+        values["pulse_counts"] = PulseCounts(**values["pulse_counts"])
     return EmulatorRequest(**values)
 
 
@@ -167,6 +168,10 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def _names_array_and_address(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() >= {"array", "address"}
+
+
 def _is_fault_list(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(name, str) and name in FAULT_BITS for name in value
@@ -186,6 +191,11 @@ _COMMANDS: Final[_Keys] = {
     "virgin": ("true or false", _is_flag),
     "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),
     "restart": ("true or false", _is_flag),
+    "pulse_counts": ("an object with array and address", _names_array_and_address),
+}
+_PULSE_COUNTS: Final[_Keys] = {
+    "array": ("an integer", _is_integer),
+    "address": ("an integer", _is_integer),
 }
 _FAULTS: Final[_Keys] = {
     "latches": (_LATCHES, _is_fault_list),

@@ -2,6 +2,7 @@
 
     Refused         a transaction fails with a status of the wire protocol and a message
     PowerFailed     the power fails in the middle of an operation: nothing is answered
+    StateUnusable   the file that is to keep the chip cannot
 
 Beside it the board's modules raise the errors of `starlab_spec.errors`; at the front a
 ``LimitExceeded`` becomes status RANGE and any other ``SpecError`` becomes BAD_REQUEST.
@@ -24,3 +25,7 @@ class Refused(Exception):
 
 class PowerFailed(Exception):
     """The power has failed, as was asked; the board comes up again, and knows of no command."""
+
+
+class StateUnusable(Exception):
+    """The file that is to keep the chip cannot be opened, is in use, or is something else."""

@@ -18,13 +18,14 @@ FIRST_COUNTER: Final = register(f"{COUNTERS[0][0]}_HIGH").address
 """Byte address of the first counter; all counters lie from here on."""
 
 
-def identity(chip: Chip, *, serial: str, boot_id: int) -> dict[str, Any]:
+def identity(chip: Chip, *, serial: str, boot_id: int, boots: int) -> dict[str, Any]:
     """What IDENTIFY and ANNOUNCE say."""
     return {
         "serial": serial,
         "firmware": ".".join(map(str, FIRMWARE_VERSION)),
         "protocol": PROTOCOL_VERSION,
         "boot_id": boot_id,
+        "boots": boots,
         "geometry": {f"array{a.number}": [a.inputs, a.outputs] for a in (ARRAY1, ARRAY2)},
         "device_model": chip.device.name,
         "emulated": True,

@@ -133,6 +133,7 @@ def test_identity_is_in_registers_and_json(bench: "Bench") -> None:
         "firmware": "0.1.0",
         "protocol": "1.0",
         "boot_id": bench.board.boot_id,
+        "boots": 1,
         "geometry": {"array1": [784, 100], "array2": [100, 10]},
         "device_model": "nonlinear-3",
         "emulated": True,

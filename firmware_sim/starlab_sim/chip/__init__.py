@@ -12,6 +12,8 @@ from starlab_sim.chip.learning import (
     TuningStep,
     targets_of,
 )
+from starlab_sim.chip.store import Store, Volatile
+from starlab_sim.chip.warming import warm_up
 from starlab_sim.devices import Forming, PulseConditions
 from starlab_spec.operations import Activation, PulseKind
 
@@ -30,8 +32,11 @@ __all__ = [
     "PulseKind",
     "Rails",
     "Schedule",
+    "Store",
     "Training",
     "Tuning",
     "TuningStep",
+    "Volatile",
     "targets_of",
+    "warm_up",
 ]

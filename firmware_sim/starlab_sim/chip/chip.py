@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip import energy, kernels
+from starlab_sim.chip import energy
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
-    CHUNK_ROWS,
     CHUNK_SAMPLES,
     Aborted,
     Inference,
@@ -25,8 +24,9 @@ from starlab_sim.chip.batches import (
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Counters, Meter
 from starlab_sim.chip.forward import Forward
-from starlab_sim.chip.learning import Learning, Schedule, Tuning
+from starlab_sim.chip.learning import Learning, Tuning
 from starlab_sim.chip.readout import readout
+from starlab_sim.chip.store import ALL, Store, Volatile
 from starlab_sim.chip.tuning import train_batch
 from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
 from starlab_spec.errors import LimitExceeded, ShapeError
@@ -52,8 +52,10 @@ class Chip:
         formed: bool = False,
         forming: Forming | None = None,
         cycle_noise_uS: float = 0.0,
+        store: Store | None = None,
+        life: int = 0,
     ) -> None:
-        """Fabricate a chip.
+        """Fabricate a chip, or go on with one.
 
         Args:
             seed: Decides its cells and all noise.
@@ -61,6 +63,9 @@ class Chip:
             formed: Delivered formed, or virgin.
             forming: What FORM does; default: every cell to 11 uS with a spread of 0.5 uS.
             cycle_noise_uS: Standard deviation that each nominal pulse adds to the model's own.
+            store: Where its cells and totals are kept; default: in memory.
+            life: 0: a fresh chip, whatever the store keeps. Any other number: the one that it
+                keeps, made with the same arguments; each life has noise of its own.
 
         Raises:
             UnknownName: No such preset.
@@ -71,39 +76,42 @@ class Chip:
         self.device = preset(device) if isinstance(device, str) else device
         forming = Forming() if forming is None else forming
         seeds = np.random.SeedSequence(seed).spawn(2)
+        self._store: Store = Volatile() if store is None else store
+        self._meter = Meter()
+        content = self._store.content
+        if life:
+            self._meter.load(content["meter"])
+        else:
+            self._store.begin({1: ALL, 2: ALL})
         self._array1, self._array2 = (
-            CellArray(geometry, one, self.device, forming, cycle_noise_uS, formed=formed)
+            CellArray(
+                geometry,
+                one,
+                self.device,
+                forming,
+                cycle_noise_uS,
+                formed=formed,
+                cells=content[f"array{geometry.number}"],
+                life=life,
+            )
             for geometry, one in zip((ARRAY1, ARRAY2), seeds, strict=True)
         )
-        self._meter = Meter()
-
-    @staticmethod
-    def warm_up() -> None:
-        """Compile all kernels, or load them from the cache on disk."""
-        chip = Chip()
-        rails, converters = Rails(), Converters()
-        sample = np.zeros((1, SAMPLE_BYTES), np.uint8)
-        target = np.zeros((1, ARRAY2.outputs), np.int32)
-        mask = np.zeros((2, 1, ARRAY1.outputs), np.bool_)
-        for kind in PulseKind:
-            chip.pulse(1, kind, mask, rails.pulse(kind, 50))
-        chip.read(1, rows=range(1), rails=rails, converters=converters)
-        inference = chip.infer(sample, rails=rails, converters=converters)
-        chip.vmm(sample, rails=rails, converters=converters)
-        chip.vmm2(inference.hidden, rails=rails, converters=converters)
-        chip.train(
-            sample,
-            target,
-            rails=rails,
-            converters=converters,
-            learning=Learning(),
-            tuning=Tuning.at(rails, Schedule.cyclic()),
-        )
+        if not life:
+            self._store.commit(self._meter)
 
     @property
     def counters(self) -> Counters:
         """What the chip has done since it was made."""
         return self._meter.snapshot()
+
+    def save(self) -> None:
+        """Keep the totals and the store's label; with pulses they are kept by themselves."""
+        self._store.begin({})
+        self._store.commit(self._meter)
+
+    def pulses(self, array: int) -> NDArray[np.uint32]:
+        """Pulses that every cell has had, (2, inputs, outputs): no real chip counts them."""
+        return self._array(array).pulses.copy()
 
     def conductance_uS(self, array: int) -> NDArray[np.float32]:
         """Conductance of every cell, (2, inputs, outputs): a look that no real chip allows."""
@@ -119,7 +127,9 @@ class Chip:
         Raises:
             ShapeError: Another shape.
         """
+        self._store.begin({array: ALL})
         self._array(array).overwrite(values_uS)
+        self._store.commit(self._meter)
 
     def virgin(self, array: int) -> NDArray[np.bool_]:
         """Which cells are not formed, (2, inputs, outputs)."""
@@ -169,11 +179,13 @@ class Chip:
         for part in chunks(mask.shape[1], step, aborted, progress):
             selection = mask[:, part]
             row = first_row + part.start
+            self._store.begin({array: slice(row, first_row + part.stop)})
             selected = cells.pulse(kind, selection, row, conditions, count, self._meter.energy_j)
             lines = selection.any(axis=2)
             self._meter.pulses[array - 1, kind] += count * selected
             self._meter.operations[kind] += int(lines.any(axis=0).sum())
             self._meter.time_ticks += count * int(lines.sum()) * energy.pulse_ticks(conditions)
+            self._store.commit(self._meter)
             done = part.stop
         return done
 
@@ -205,36 +217,8 @@ class Chip:
         Raises:
             LimitExceeded: Rows that the array does not have.
         """
-        cells = self._array(array)
-        inputs, outputs = cells.geometry.inputs, cells.geometry.outputs
-        rows = range(inputs) if rows is None else rows
-        if not 0 <= rows.start <= rows.stop <= inputs:
-            low = rows.start < 0
-            raise LimitExceeded(
-                "row", rows.start if low else rows.stop - 1, 0 if low else inputs - 1
-            )
-        full_scale_ua = converters.read_full_scale_ua(array)
-        codes = np.empty((len(planes), len(rows), outputs), np.uint8)
-        done = 0
-        for part in chunks(len(rows), CHUNK_ROWS, aborted, progress):
-            for index, plane in enumerate(planes):
-                minus = plane == MINUS and array == ARRAY1.number
-                read_v = (rails.read_minus_mv if minus else rails.read_plus_mv) * 1e-3
-                kernels.read_rows(
-                    cells.conductance_uS[plane, rows.start + part.start : rows.start + part.stop],
-                    read_v,
-                    full_scale_ua,
-                    energy.read_row_energy_j(read_v, outputs),
-                    energy.read_cell_energy_j(read_v),
-                    codes[index, part],
-                    self._meter.energy_j,
-                )
-            conversions = len(planes) * (part.stop - part.start)
-            self._meter.read_operations += part.stop - part.start
-            self._meter.cells_read += conversions * outputs
-            self._meter.time_ticks += conversions * energy.read_row_ticks()
-            done = part.stop
-        return codes[:, :done]
+        forward = Forward(rails, converters, self._meter, aborted, progress)
+        return forward.read(self._array(array), rows, planes)
 
     def vmm(
         self,
@@ -347,6 +331,7 @@ class Chip:
             raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
         motions1 = self._array1.motions(tuning.set1, tuning.reset1)
         motions2 = self._array2.motions(tuning.set2, tuning.reset2)
+        tuned = {number: ALL for number in (1, 2) if counts[:, number - 1].any()}
         settings = readout(rails, converters)
         rules = learning.rules()
         forward_ticks = energy.inference_ticks(converters)
@@ -357,12 +342,15 @@ class Chip:
         done = 0
         for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, aborted, progress):
             steps = part.stop - part.start
+            self._store.begin(tuned)
             self._meter.time_ticks += steps * forward_ticks + sum(
                 islice(cycle(tuning_ticks), phase, phase + steps)
             )
             phase = train_batch(
                 self._array1.conductance_uS,
                 self._array2.conductance_uS,
+                self._array1.pulses,
+                self._array2.pulses,
                 samples[part],
                 targets[part],
                 settings,
@@ -380,6 +368,7 @@ class Chip:
                 self._meter.pulses,
             )
             self._meter.training_steps += steps
+            self._store.commit(self._meter)
             done = part.stop
         return Training(
             hidden=hidden[:done],

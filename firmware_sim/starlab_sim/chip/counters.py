@@ -1,11 +1,28 @@
 """What a chip has done since it was made: pulses, operations, time, energy. Resets nothing."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from starlab_spec.operations import PulseKind
 from starlab_spec.units import TICK_NS
+
+METER: Final = np.dtype(
+    [
+        ("pulses", "<i8", (2, len(PulseKind))),
+        ("operations", "<i8", (len(PulseKind),)),
+        ("energy_j", "<f8", (1,)),
+        ("read_operations", "<i8"),
+        ("cells_read", "<i8"),
+        ("inferences", "<i8"),
+        ("training_steps", "<i8"),
+        ("time_ticks", "<i8"),
+    ],
+    align=True,
+)
+"""A meter's totals, as they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,16 @@ class Meter:
         """Add some inferences and their time."""
         self.inferences += count
         self.time_ticks += count * ticks_each
+
+    def save(self, kept: NDArray[np.void]) -> None:
+        """Write the totals to where they are kept, of type :data:`METER`."""
+        kept[()] = tuple(getattr(self, name) for name in METER.names or ())
+
+    def load(self, kept: NDArray[np.void]) -> None:
+        """Go on from totals that were kept."""
+        for name in METER.names or ():
+            value = kept[name]
+            setattr(self, name, value.copy() if value.ndim else int(value))
 
     def snapshot(self) -> Counters:
         """The totals now."""

@@ -1,4 +1,4 @@
-"""Forward passes over many samples, in chunks, metered. Changes no cell."""
+"""READ and forward passes over many samples, in chunks, metered. Changes no cell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from starlab_sim.chip import energy, kernels
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
+    CHUNK_ROWS,
     CHUNK_SAMPLES,
     Aborted,
     Inference,
@@ -19,7 +20,8 @@ from starlab_sim.chip.batches import (
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Meter
 from starlab_sim.chip.readout import readout
-from starlab_spec.geometry import ARRAY1, ARRAY2
+from starlab_spec.errors import LimitExceeded
+from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS
 from starlab_spec.samples import SAMPLE_BYTES
 
 
@@ -40,6 +42,40 @@ class Forward:
     """Asked between chunks."""
     progress: Progress | None
     """Told after each chunk."""
+
+    def read(
+        self, array: CellArray, rows: range | None, planes: tuple[int, ...]
+    ) -> NDArray[np.uint8]:
+        """READ of every cell of some rows."""
+        number, (_, inputs, outputs) = array.geometry.number, array.geometry.shape
+        rows = range(inputs) if rows is None else rows
+        if not 0 <= rows.start <= rows.stop <= inputs:
+            low = rows.start < 0
+            raise LimitExceeded(
+                "row", rows.start if low else rows.stop - 1, 0 if low else inputs - 1
+            )
+        full_scale_ua = self.converters.read_full_scale_ua(number)
+        codes = np.empty((len(planes), len(rows), outputs), np.uint8)
+        done = 0
+        for part in chunks(len(rows), CHUNK_ROWS, self.aborted, self.progress):
+            for index, plane in enumerate(planes):
+                minus = plane == MINUS and number == ARRAY1.number
+                read_v = (self.rails.read_minus_mv if minus else self.rails.read_plus_mv) * 1e-3
+                kernels.read_rows(
+                    array.conductance_uS[plane, rows.start + part.start : rows.start + part.stop],
+                    read_v,
+                    full_scale_ua,
+                    energy.read_row_energy_j(read_v, outputs),
+                    energy.read_cell_energy_j(read_v),
+                    codes[index, part],
+                    self.meter.energy_j,
+                )
+            conversions = len(planes) * (part.stop - part.start)
+            self.meter.read_operations += part.stop - part.start
+            self.meter.cells_read += conversions * outputs
+            self.meter.time_ticks += conversions * energy.read_row_ticks()
+            done = part.stop
+        return codes[:, :done]
 
     def multiply1(self, array1: CellArray, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Array 1 alone."""

@@ -1,0 +1,106 @@
+"""The chip in the board, and the totals that neither a restart nor another chip resets.
+
+Knows no register. What it holds outlives the process where its store does.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+from starlab_sim.chip import Chip, Store, Volatile
+from starlab_sim.specimen import Specimen
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is in the socket, and what happened before."""
+
+    serial: str
+    """Serial number of the board."""
+    specimen: Specimen
+    """Which chip."""
+    pulses_before: int = 0
+    """Pulses on the chips before it."""
+    ticks_before: int = 0
+    """Emulated time before it, and time that passed while nothing was done, in clock cycles."""
+    boots: int = 0
+    """How often the board has been switched on."""
+
+    def label(self) -> bytes:
+        """As a store keeps it."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def of(cls, label: bytes) -> "Holding":
+        """What a store has kept."""
+        values = json.loads(label)
+        return cls(**{**values, "specimen": Specimen(**values["specimen"])})
+
+
+class ChipSocket:
+    """One chip at a time.
+
+    Another thread than the one that works with the chip may look at the totals.
+
+    Args:
+        serial: Serial number of the board.
+        specimen: The chip to put in.
+        store: What keeps it. If it keeps a chip already, that is the one, and the board is the
+            one that it was in, whatever the other arguments say.
+
+    Raises:
+        UnknownName: There is no such device model.
+    """
+
+    def __init__(self, serial: str, specimen: Specimen, store: Store | None = None) -> None:
+        self._store = Volatile() if store is None else store
+        if self._store.label:
+            holding = Holding.of(self._store.label)
+            self._fitted = holding, holding.specimen.make(self._store, life=holding.boots)
+        else:
+            self._fit(Holding(serial, specimen))
+
+    @property
+    def chip(self) -> Chip:
+        """The chip."""
+        return self._fitted[1]
+
+    @property
+    def holding(self) -> Holding:
+        """What is known about it."""
+        return self._fitted[0]
+
+    @property
+    def pulses(self) -> int:
+        """Pulses on all chips ever."""
+        holding, chip = self._fitted
+        return holding.pulses_before + chip.counters.pulses
+
+    @property
+    def ticks(self) -> int:
+        """Emulated time since the board was made, in clock cycles."""
+        holding, chip = self._fitted
+        return holding.ticks_before + chip.counters.time_ticks
+
+    def exchange(self, specimen: Specimen) -> None:
+        """Put a fresh chip in."""
+        pulses, ticks = self.pulses, self.ticks
+        self._fit(
+            replace(self.holding, specimen=specimen, pulses_before=pulses, ticks_before=ticks)
+        )
+
+    def advance(self, ticks: int) -> None:
+        """Let time pass."""
+        self._note(replace(self.holding, ticks_before=self.holding.ticks_before + ticks))
+
+    def count_boot(self) -> None:
+        """The board is switched on."""
+        self._note(replace(self.holding, boots=self.holding.boots + 1))
+
+    def _fit(self, holding: Holding) -> None:
+        self._store.label = holding.label()
+        self._fitted = holding, holding.specimen.make(self._store)
+
+    def _note(self, holding: Holding) -> None:
+        self._store.label = holding.label()
+        self.chip.save()
+        self._fitted = holding, self.chip

@@ -1,0 +1,31 @@
+"""Which chip is in a board's socket, by the few words that a user says. Makes it, keeps nothing."""
+
+from dataclasses import dataclass
+
+from starlab_sim.chip import Chip, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """Which chip is in the board's socket."""
+
+    seed: int = 0
+    """Decides its cells and all noise."""
+    device: str = "nonlinear-3"
+    """Name of its device model."""
+    virgin: bool = False
+    """Delivered virgin, or formed at mid window."""
+
+    def make(self, store: Store | None = None, *, life: int = 0) -> Chip:
+        """A chip of this kind.
+
+        Args:
+            store: What keeps it.
+            life: As of :class:`Chip`: 0 for a fresh one.
+
+        Raises:
+            UnknownName: There is no such device model.
+        """
+        return Chip(
+            seed=self.seed, device=self.device, formed=not self.virgin, store=store, life=life
+        )

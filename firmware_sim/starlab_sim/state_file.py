@@ -1,0 +1,127 @@
+"""A chip's cells and totals in a file that the process has in its memory: they outlive it.
+
+The file is mapped, so that whatever the process writes there is in the hands of the operating
+system at once: the process may be killed at any instruction. Of what a chunk of pulses is about to
+change, the file keeps a copy until the chunk is complete: whoever opens it next puts back what was
+left in part. That saves the process, not the machine: nothing waits for the disk.
+"""
+
+import fcntl
+import mmap
+import os
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip.counters import Meter
+from starlab_sim.chip.store import CHIP, Rows
+from starlab_sim.errors import StateUnusable
+
+MAGIC: Final = b"STLRCHIP"
+VERSION: Final = 1
+_STATE: Final = np.dtype([("label", "S1024"), ("chip", CHIP)], align=True)
+_FILE: Final = np.dtype(
+    [
+        ("magic", "S8"),
+        ("version", "<u8"),
+        ("begun", "<u8"),
+        ("done", "<u8"),
+        ("rows", "<i8", (2, 2)),
+        ("now", _STATE),
+        ("before", _STATE),
+    ],
+    align=True,
+)
+"""``begun`` and ``done`` number the chunks; where they differ, ``before`` counts: label, meter, and
+of each array the ``rows`` from the first number to before the second."""
+
+
+class StateFile:
+    """A store for one chip in one file, which one process at a time uses.
+
+    Attributes:
+        label: As of :class:`starlab_sim.chip.Store`; empty while there is no chip.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it; undo what was left in part.
+
+        Raises:
+            StateUnusable: It cannot be opened, is in use, or is something else.
+        """
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StateUnusable(f"{path}: {error.strerror}") from None
+        try:
+            file = _mapped(self._descriptor, path)
+        except BaseException:
+            self.close()
+            raise
+        now, before = file["now"], file["before"]
+        self.content: NDArray[np.void] = now["chip"]
+        self._now_label, self._before_label = now["label"], before["label"]
+        self._now_meter, self._before_meter = self.content["meter"], before["chip"]["meter"]
+        self._begun, self._done = file["begun"], file["done"]
+        self._rows = file["rows"]
+        self._arrays = [
+            (self.content[array][kind], before["chip"][array][kind])
+            for array in ("array1", "array2")
+            for kind in ("conductance_uS", "pulses")
+        ]
+        if self._begun != self._done:
+            self._undo()
+        self.label = bytes(self._now_label[()])
+
+    def close(self) -> None:
+        """Let another one have the file. Call nothing after it."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the mapping holds the file open
+        os.close(self._descriptor)
+
+    def begin(self, rows: Rows) -> None:
+        """Copy what is about to change."""
+        self._before_label[()] = self._now_label
+        self._before_meter[()] = self._now_meter
+        self._rows[:] = 0
+        for number, part in rows.items():
+            for now, before in self._arrays[2 * number - 2 : 2 * number]:
+                start, stop, _ = part.indices(now.shape[1])
+                self._rows[number - 1] = start, stop
+                before[:, start:stop] = now[:, start:stop]
+        self._begun[()] = self._done + np.uint64(1)
+
+    def commit(self, meter: Meter) -> None:
+        """One store of eight bytes makes it count."""
+        self._now_label[()] = self.label
+        meter.save(self._now_meter)
+        self._done[()] = self._begun
+
+    def _undo(self) -> None:
+        for index, (now, before) in enumerate(self._arrays):
+            start, stop = self._rows[index // 2]
+            now[:, start:stop] = before[:, start:stop]
+        self._now_meter[()] = self._before_meter
+        self._now_label[()] = self._before_label
+        self._done[()] = self._begun
+
+
+def _mapped(descriptor: int, path: Path) -> NDArray[np.void]:
+    """The file as one record, shape ()."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise StateUnusable(f"{path} is in use by another emulator") from None
+    head = MAGIC + VERSION.to_bytes(8, "little")
+    size = os.fstat(descriptor).st_size
+    if size and (os.pread(descriptor, len(head), 0) != head or size > _FILE.itemsize):
+        raise StateUnusable(f"{path} is no state of an emulated board, or of another version")
+    try:
+        os.pwrite(descriptor, head, 0)
+        # room is made now: a full disk met later, through the mapping, would kill the process
+        os.posix_fallocate(descriptor, 0, _FILE.itemsize)
+        mapping = mmap.mmap(descriptor, _FILE.itemsize)
+    except OSError as error:
+        raise StateUnusable(f"{path}: {error.strerror}") from None
+    return np.frombuffer(mapping, _FILE).reshape(())

@@ -192,6 +192,17 @@ def test_fragments_that_cannot_be_are_refused(frames: list[tuple[int, int]], pro
         assembler.add(bad)
 
 
+def test_a_message_that_grows_too_long_is_dropped() -> None:
+    assembler = Assembler(8)
+    part = Frame(FrameType.COMMAND, message=1, fragments=2000, payload=bytes(8896))
+    for index in range(1885):
+        assert assembler.add(part._replace(fragment=index)) is None
+    with pytest.raises(PayloadError, match=r"^a message is above the 16777216-byte limit$"):
+        assembler.add(part._replace(fragment=1885))
+    assert assembler.add(fragments(b"onetwo", 3, 1)[0]) is None
+    assert assembler.add(fragments(b"onetwo", 3, 1)[1]) == b"onetwo"
+
+
 def test_no_more_messages_are_kept_in_part_than_there_is_room_for() -> None:
     assembler = Assembler(2)
     for message_id in (1, 2, 3):

@@ -14,7 +14,6 @@ from starlab_spec.wire.codec import encode_ack, encode_event
 from starlab_spec.wire.errors import TransactionError
 from starlab_spec.wire.execution import Execution, Request
 from starlab_spec.wire.frames import (
-    MAX_FRAGMENTS,
     Acknowledgement,
     Event,
     EventKind,
@@ -22,6 +21,7 @@ from starlab_spec.wire.frames import (
     Frame,
     FrameFlag,
     FrameType,
+    longest_message_bytes,
 )
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
@@ -327,7 +327,7 @@ class BoardSession:
 
     def _encode(self, request: Request, results: Sequence[Result]) -> bytes:
         reply = encode_results(results)
-        limit = MAX_FRAGMENTS * self.grant.payload_bytes
+        limit = longest_message_bytes(self.grant.payload_bytes)
         if len(reply) > limit:
             detail = (
                 f"executed, but the reply of {len(reply)} bytes is above the {limit}-byte limit"

@@ -9,12 +9,11 @@ from typing import Final
 from starlab_spec.wire.congestion import RTO_CAP_S
 from starlab_spec.wire.errors import PayloadError
 from starlab_spec.wire.frames import (
-    MAX_FRAGMENTS,
-    MAX_MESSAGE_BYTES,
     BoardStatus,
     FrameFlag,
     FrameType,
     HelloAck,
+    longest_message_bytes,
 )
 from starlab_spec.wire.requester_events import Command
 from starlab_spec.wire.sending import SendWindow
@@ -46,8 +45,7 @@ class CommandLedger:
         self, payload: bytes, now: float, *, flags: int, urgent: bool, again: int = 0
     ) -> int:
         """Take a command; as `Requester.submit`."""
-        if -(-len(payload) // self._payload_bytes) > MAX_FRAGMENTS:
-            limit = min(MAX_MESSAGE_BYTES, MAX_FRAGMENTS * self._payload_bytes)
+        if len(payload) > (limit := longest_message_bytes(self._payload_bytes)):
             raise PayloadError(f"command of {len(payload)} bytes is above the {limit}-byte limit")
         message_id = again or self.next_message
         if not again:

@@ -32,6 +32,12 @@ MAX_MESSAGE_BYTES: Final = 16 << 20
 MAX_FRAGMENTS: Final = -(-MAX_MESSAGE_BYTES // MAX_PAYLOAD_BYTES)
 """Fragments of one message at most, whatever the payload size."""
 
+
+def longest_message_bytes(payload_bytes: int) -> int:
+    """Length of the longest message in frames with payloads of at most that size."""
+    return min(MAX_MESSAGE_BYTES, MAX_FRAGMENTS * payload_bytes)
+
+
 DEFAULT_WINDOW: Final = 32
 MAX_WINDOW: Final = 128
 """Frames in flight at most: the length of the acknowledgement bitmap."""

@@ -10,6 +10,7 @@ from typing import Final
 from starlab_spec.wire.errors import PayloadError
 from starlab_spec.wire.frames import (
     MAX_FRAGMENTS,
+    MAX_MESSAGE_BYTES,
     MAX_WINDOW,
     Acknowledgement,
     Frame,
@@ -126,6 +127,7 @@ class ReceiveWindow:
 class _Partial:
     parts: list[bytes | None]
     missing: int
+    size: int = 0
 
 
 class Assembler:
@@ -163,6 +165,10 @@ class Assembler:
         if parts[frame.fragment] is None:
             parts[frame.fragment] = frame.payload
             partial.missing -= 1
+            partial.size += len(frame.payload)
+            if partial.size > MAX_MESSAGE_BYTES:
+                del self._partial[frame.message]
+                raise PayloadError(f"a message is above the {MAX_MESSAGE_BYTES}-byte limit")
         if partial.missing:
             return None
         del self._partial[frame.message]

@@ -1,9 +1,12 @@
-"""A chip that outlives its process: in one process here, killed for real in tests/system."""
+"""A chip that outlives its process: and processes that are killed."""
 
+import multiprocessing
 import random
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,8 @@ from starlab_spec.operations import Operation
 from starlab_spec.wire.transactions import Status, emulator, read_memory, start
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from numpy.typing import NDArray
 
 RAILS, READING = Rails(), Converters()
@@ -266,3 +271,45 @@ def test_a_wish_for_pulse_counts_that_is_none_does_nothing(
     found, said = bench.refusal(emulator({"pulse_counts": wanted, "restart": True}))
     assert (found, said[: len(message)]) == (status, message)
     assert bench.board.boot_id == boot_id
+
+
+# ---- a process that is killed
+
+
+def pulse_for_ever(path: Path, begun: "Connection") -> None:
+    """What the process does that is to be killed: SET pulses of all sorts."""
+    with kept(path) as state:
+        chip = Chip(seed=3, formed=True, device="linear", store=state, life=1)
+        begun.send("begun")
+        for seed in count():
+            chip.pulse(1, PulseKind.SET, mask_of(784, seed), SET)
+            chip.pulse(1, PulseKind.SET, mask_of(1, seed), SET, first_row=seed % 784)
+            chip.pulse(2, PulseKind.SET, mask_of(100, seed)[:, :, :10], SET)
+
+
+def test_a_process_killed_at_any_moment_leaves_whole_chunks(tmp_path: Path) -> None:
+    path, rng, undone = tmp_path / "chip", random.Random(1), 0
+    processes = multiprocessing.get_context("fork")
+    with kept(path) as state:
+        Chip(seed=3, formed=True, device="linear", store=state)
+    for _ in range(20):
+        begun, telling = processes.Pipe(duplex=False)
+        process = processes.Process(target=pulse_for_ever, args=(path, telling))
+        process.start()
+        begun.recv()
+        time.sleep(rng.uniform(0, 0.01))
+        process.kill()
+        process.join()
+        process.close()
+        head = np.frombuffer(path.read_bytes()[16:32], "<u8")
+        undone += bool(head[0] != head[1])
+        with kept(path) as state:
+            chip = Chip(seed=3, formed=True, device="linear", store=state, life=1)
+            twin = Chip(seed=3, formed=True, device="linear")
+            for array in (1, 2):
+                pulses = chip.pulses(array)
+                for done in range(pulses.max()):
+                    twin.pulse(array, PulseKind.SET, pulses > done, SET)
+                assert np.array_equal(chip.conductance_uS(array), twin.conductance_uS(array))
+            assert chip.counters.set_pulses == twin.counters.set_pulses
+    assert undone

@@ -237,17 +237,19 @@ def check(engine: Engine, url: str) -> None:
     digits = datasets.mnist()[0].head(DIGITS)
     with Client(url) as bench:
         board = bench.board("emu0")
-        before = board.info()
         learned = [
             len(step.correct) for step in board.train(digits.images, digits.labels, batch=250)
         ]
         print(f"learned {sum(learned)} digits", board.counters().pulses, flush=True)
+        before = board.info()
         engine.compose("restart", "emulator")
         known = (None, before.boot_id)
         wait_until("the server knows a new boot id", lambda: board.info().boot_id not in known)
         after = board.info()
     print(f"boot id {before.boot_id} -> {after.boot_id}, restarts {after.restarts}", flush=True)
-    if sum(learned) != DIGITS or after.restarts < 1:
+    print(f"lifetime pulses {before.lifetime_pulses} -> {after.lifetime_pulses}", flush=True)
+    kept = after.lifetime_pulses == before.lifetime_pulses
+    if sum(learned) != DIGITS or after.restarts < 1 or not kept:
         raise AssertionError("the composition did not do what was asked of it")
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.sim.conftest import Bench
 
 from starlab_sim import Board, Specimen
-from starlab_sim.chip import Chip, Converters, Learning, PulseKind, Rails, Schedule, Tuning
+from starlab_sim.chip import Chip, Converters, Learning, PulseKind, Rails, Schedule, Tuning, warm_up
 from starlab_sim.chip.counters import Meter
 from starlab_sim.errors import StateUnusable
 from starlab_sim.state_file import StateFile
@@ -280,8 +280,9 @@ def pulse_for_ever(path: Path, begun: "Connection") -> None:
     """What the process does that is to be killed: SET pulses of all sorts."""
     with kept(path) as state:
         chip = Chip(seed=3, formed=True, device="linear", store=state, life=1)
-        begun.send("begun")
         for seed in count():
+            if seed == 1:  # the kernels are loaded
+                begun.send("begun")
             chip.pulse(1, PulseKind.SET, mask_of(784, seed), SET)
             chip.pulse(1, PulseKind.SET, mask_of(1, seed), SET, first_row=seed % 784)
             chip.pulse(2, PulseKind.SET, mask_of(100, seed)[:, :, :10], SET)
@@ -292,12 +293,13 @@ def test_a_process_killed_at_any_moment_leaves_whole_chunks(tmp_path: Path) -> N
     processes = multiprocessing.get_context("fork")
     with kept(path) as state:
         Chip(seed=3, formed=True, device="linear", store=state)
+    warm_up()
     for _ in range(20):
         begun, telling = processes.Pipe(duplex=False)
         process = processes.Process(target=pulse_for_ever, args=(path, telling))
         process.start()
         begun.recv()
-        time.sleep(rng.uniform(0, 0.01))
+        time.sleep(rng.uniform(0, 0.005))
         process.kill()
         process.join()
         process.close()
@@ -308,7 +310,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_chunks(tmp_path: Path) -> N
             twin = Chip(seed=3, formed=True, device="linear")
             for array in (1, 2):
                 pulses = chip.pulses(array)
-                for done in range(pulses.max()):
+                for done in range(int(pulses.max())):
                     twin.pulse(array, PulseKind.SET, pulses > done, SET)
                 assert np.array_equal(chip.conductance_uS(array), twin.conductance_uS(array))
             assert chip.counters.set_pulses == twin.counters.set_pulses

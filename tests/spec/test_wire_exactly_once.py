@@ -119,6 +119,39 @@ def test_after_a_restart_of_the_board_nothing_is_sent_again(
         assert {n for (n,) in executed_before} <= set(world.replies) | doubtful
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    network=bad_networks,
+    execution_s=st.sampled_from([0.0, 0.0, 0.05]),
+    crash_after_s=st.floats(0.0, 0.5),
+)
+def test_a_host_that_has_crashed_learns_what_was_executed_and_sends_the_rest(
+    seed: int, network: Network, execution_s: float, crash_after_s: float
+) -> None:
+    world = World(network, seed, Hello(window=8), execution_s)
+    world.open()
+    for number in range(1, 31):
+        world.submit(tr.start(number))
+    world.run_for(crash_after_s)
+    known = set(world.replies)
+    world.crash_host()
+    upcoming = world.requester.next_message_id
+    assert known <= set(range(1, upcoming))
+    for number in range(max(1, upcoming - 8), upcoming):
+        world.submit(tr.start(number), again=number)
+    for number in range(upcoming, 31):
+        assert world.submit(tr.start(number)) == number
+    world.run_until_answered()
+    world.run_for(5.0)
+    assert world.ended is None
+    assert world.board.executed == [(number,) for number in range(1, 31)]
+    assert set(world.replies) == set(range(max(1, upcoming - 8), 31))
+    for payload in world.replies.values():
+        (result,) = tr.decode_results(payload)
+        assert result.status == Status.OK
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), network=bad_networks, abort_after_s=st.floats(0.0, 0.3))
 def test_an_abort_is_answered_and_what_it_stopped_was_not_executed(

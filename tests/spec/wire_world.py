@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlab_spec.wire import transactions as tr
@@ -83,7 +83,8 @@ class World:
         """Whether the network swallows everything."""
         self.sent_to_board = 0
         self._order = 0
-        self._arrivals: list[tuple[float, int, bool, bytes]] = []
+        self._arrivals: list[tuple[float, int, str, bool, bytes]] = []
+        self._address = "host"
         self._running: tuple[float, Execution] | None = None
 
     def open(self) -> None:
@@ -92,10 +93,12 @@ class World:
         self.run_until(lambda: self.requester.answer is not None)
         assert any(isinstance(event, Opened) for event in self.events)
 
-    def submit(self, *transactions: Transaction, flags: int = 0, urgent: bool = False) -> int:
+    def submit(
+        self, *transactions: Transaction, flags: int = 0, urgent: bool = False, again: int = 0
+    ) -> int:
         """Submit a command; returns its message id."""
         payload = tr.encode_transactions(transactions)
-        return self.requester.submit(payload, self.now, flags=flags, urgent=urgent)
+        return self.requester.submit(payload, self.now, flags=flags, urgent=urgent, again=again)
 
     def run_for(self, seconds: float) -> None:
         """Let time pass."""
@@ -117,6 +120,16 @@ class World:
         self._running = None
         self.responder = Responder(self.board, rng=random.Random(self.seed + 3))
 
+    def crash_host(self) -> None:
+        """The host forgets everything but its session, which it resumes from another address."""
+        assert self.requester.answer is not None
+        self._address += "'"
+        hello = replace(self.hello, resume_session=self.requester.answer.session_id)
+        self.requester = Requester(hello, rng=random.Random(self.seed + 4))
+        self.replies = {}
+        self.requester.open(self.now)
+        self.run_until(lambda: self.requester.answer is not None)
+
     def run_until_answered(self) -> None:
         """Let time pass until every command has its reply, or the session is over."""
         self.run_until(lambda: not self.requester.outstanding or self.ended)
@@ -129,10 +142,10 @@ class World:
             times.append(self._running[0])
         self.now = max(self.now, min(time for time in times if time is not None))
         while self._arrivals and self._arrivals[0][0] <= self.now:
-            _, _, to_board, datagram = heapq.heappop(self._arrivals)
+            _, _, peer, to_board, datagram = heapq.heappop(self._arrivals)
             if to_board:
-                self.responder.receive(datagram, "host", self.now)
-            else:
+                self.responder.receive(datagram, peer, self.now)
+            elif peer == self._address:
                 self.requester.receive(datagram, self.now)
         if self._running and self._running[0] <= self.now:
             self._finish(self._running[1])
@@ -158,9 +171,9 @@ class World:
                 self._finish(work)
         for datagram in self.requester.datagrams(self.now):
             self.sent_to_board += 1
-            self._carry(datagram, to_board=True)
-        for _, datagram in self.responder.datagrams(self.now):
-            self._carry(datagram, to_board=False)
+            self._carry(datagram, self._address, to_board=True)
+        for peer, datagram in self.responder.datagrams(self.now):
+            self._carry(datagram, peer, to_board=False)
 
     def _finish(self, execution: Execution) -> None:
         self._running = None
@@ -170,7 +183,7 @@ class World:
             results = self.board.execute(execution.transactions, dry_run=execution.dry_run)
         self.responder.complete(execution, results, self.now)
 
-    def _carry(self, datagram: bytes, *, to_board: bool) -> None:
+    def _carry(self, datagram: bytes, peer: str, *, to_board: bool) -> None:
         network, rng = self.network, self.rng
         copies = 1 + (rng.random() < network.duplication)
         for _ in range(copies):
@@ -178,4 +191,5 @@ class World:
                 continue
             delay = network.delay_s + network.jitter_s * rng.random()
             self._order += 1
-            heapq.heappush(self._arrivals, (self.now + delay, self._order, to_board, datagram))
+            arrival = (self.now + delay, self._order, peer, to_board, datagram)
+            heapq.heappush(self._arrivals, arrival)

@@ -26,11 +26,7 @@ from starlab_spec.wire.frames import (
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
 from starlab_spec.wire.sending import SendWindow
-from starlab_spec.wire.transactions import (
-    Result,
-    Status,
-    encode_results,
-)
+from starlab_spec.wire.transactions import Result, Status, encode_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,7 @@ class BoardSession:
             payload = self._assembler.add(frame)
             if payload is not None:
                 self._on_request(Request(frame.message, payload, frame.flags), now)
-        elif arrival is Arrival.DUPLICATE and not self._is_of_before(frame):
+        elif arrival is Arrival.DUPLICATE and not self.is_of_before(frame):
             if frame.fragments == 1:
                 self._on_request(Request(frame.message, frame.payload, frame.flags), now)
             elif frame.fragment == frame.fragments - 1:
@@ -178,8 +174,9 @@ class BoardSession:
                 if cached is not None:
                     self._replay(frame.message, cached, now)
 
-    def _is_of_before(self, frame: Frame) -> bool:
-        return self._resumed and self._receive.precedes(frame.sequence)
+    def is_of_before(self, frame: Frame) -> bool:
+        """Whether a frame was sent before the session was resumed: its sender is no more."""
+        return self._resumed and not self._receive.reaches(frame.sequence)
 
     def _on_request(self, request: Request, now: float) -> None:
         standing = self._standing(request)

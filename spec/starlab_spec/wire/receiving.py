@@ -24,6 +24,8 @@ ACK_DELAY_S: Final = 0.005
 
 _MASK: Final = 0xFFFFFFFF
 _BITMAP: Final = (1 << 128) - 1
+_REACH: Final = 1 << 12
+"""More frames than any sender has in flight."""
 _AT_ONCE: Final = int(FrameFlag.ACK_NOW | FrameFlag.LAST)
 
 
@@ -95,9 +97,11 @@ class ReceiveWindow:
         self._at_once = True
         return Arrival.DUPLICATE
 
-    def precedes(self, sequence: int) -> bool:
-        """Whether a duplicate is of a time before the first frame of this window."""
-        return (self.expected - sequence) & _MASK > (self.expected - self._first) & _MASK
+    def reaches(self, sequence: int) -> bool:
+        """Whether the number can be one of the sender whose first frame began this window."""
+        ahead = (sequence - self.expected) & _MASK
+        behind = (self.expected - sequence) & _MASK
+        return ahead <= _REACH or behind <= (self.expected - self._first) & _MASK
 
     def deadline(self) -> float | None:
         """When an acknowledgement is due; a time gone by if at once, None if none is owed."""

@@ -87,7 +87,8 @@ class Responder(Generic[Peer]):
             if holder is not None and holder.owns(frame):
                 in_session = self._IN_SESSION.get(frame.type)
                 if in_session is not None:
-                    holder.peer = peer
+                    if not holder.session.is_of_before(frame):
+                        holder.peer = peer
                     holder.heard_at = now
                     holder.silent = False
                     holder.session.heard(frame.acknowledged, now)

@@ -319,7 +319,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
     invoke = partial(CliRunner().invoke, app)
     invoke(["serve", "--port", "0", "--board", "udp://a", "--board", "udp://b", "--virgin"])
     invoke(["emulator", "--host", "::1", "--seed", "3", "--device", "linear"])
-    invoke(["emulator", "--faults", '{"stall_s": 1}'])
+    invoke(["emulator", "--state", "chip", "--faults", '{"stall_s": 1}'])
     invoke(["emulator", "--pty", "--eth", "eth1"])
     invoke(["serve"])
     assert became == [
@@ -335,7 +335,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
             "--virgin",
         ],
         ["-m", "starlab_sim", "--host", "::1", "--seed", "3", "--device", "linear"],
-        ["-m", "starlab_sim", "--faults", '{"stall_s": 1}'],
+        ["-m", "starlab_sim", "--state", "chip", "--faults", '{"stall_s": 1}'],
         ["-m", "starlab_sim", "--eth", "eth1", "--pty"],
         ["-m", "starlab_api"],
     ]

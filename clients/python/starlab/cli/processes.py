@@ -89,6 +89,14 @@ def emulator(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep the chip in this file, whatever becomes of the process; the chip that is in "
+            "it already goes on.",
+        ),
+    ] = None,
     faults: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +108,9 @@ def emulator(
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board: on UDP, unless only other cables are asked for."""
-    options = given(host=host, port=port, eth=eth, seed=seed, device=device, faults=faults)
+    options = given(
+        host=host, port=port, eth=eth, seed=seed, device=device, state=state, faults=faults
+    )
     options += ["--pty"] * pty + ["--virgin"] * virgin
     become("starlab_sim", options, "The emulator")
 

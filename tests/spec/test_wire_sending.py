@@ -7,8 +7,8 @@ import pytest
 
 from starlab_spec.wire.codec import decode_frame
 from starlab_spec.wire.congestion import (
-    GRANULARITY_S,
     MAX_TRIES,
+    PROBE_FLOOR_S,
     RTO_CAP_S,
     RTO_FLOOR_S,
     RTO_INITIAL_S,
@@ -243,6 +243,20 @@ def test_frames_of_a_message_are_sent_again_under_their_old_numbers_on_request()
     assert not sender.window.resend(1, 0, 0.0)
 
 
+def test_what_was_sent_within_the_last_round_trip_is_not_sent_again_on_request() -> None:
+    sender = measured()
+    sender.queue(2, 2)
+    sender.sent(1.0)
+    sender.queue(1, 3)
+    sender.sent(1.0)
+    assert sender.window.resend(2, 0, 1.0 + ROUND_TRIP_S / 2)
+    assert sender.numbers() == []
+    assert sender.window.resend(3, 0, 1.0 + ROUND_TRIP_S / 2)
+    assert sender.numbers() == [3]
+    assert sender.window.resend(2, 0, 1.0 + ROUND_TRIP_S)
+    assert sender.numbers() == [1, 2]
+
+
 def test_a_message_is_held_back_until_its_last_fragment_was_handed_out() -> None:
     sender = Sender(window=4)
     sender.queue(6)
@@ -272,7 +286,7 @@ def test_timeouts_stay_between_floor_and_cap_with_a_tenth_of_jitter() -> None:
     assert RTO_FLOOR_S <= min(floors) < 1.01 * RTO_FLOOR_S
     assert 1.09 * RTO_FLOOR_S < max(floors) <= 1.1 * RTO_FLOOR_S
     assert RTO_CAP_S <= trip.timeout_s(10) <= 1.1 * RTO_CAP_S
-    assert trip.probe_s == 2 * GRANULARITY_S
+    assert trip.probe_s == PROBE_FLOOR_S
 
 
 def test_a_frame_sent_twice_is_no_measurement() -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 GRANULARITY_S: Final = 0.001
 """Clock granularity G: what a wait of an operating system can be trusted with."""
+PROBE_FLOOR_S: Final = 0.005
+"""A board may take some milliseconds to execute a command before it says anything [O]."""
 RTO_FLOOR_S: Final = 0.025
 RTO_CAP_S: Final = 1.0
 RTO_INITIAL_S: Final = 0.1
@@ -43,7 +45,7 @@ class RoundTrip:
             if sample_s < self.least_s:
                 self.least_s = sample_s
         self.smoothed_s = smoothed
-        self.probe_s = 2 * (smoothed if smoothed > GRANULARITY_S else GRANULARITY_S)
+        self.probe_s = max(2 * smoothed, PROBE_FLOOR_S)
 
     def timeout_s(self, timeouts: int = 0) -> float:
         """Retransmission timeout after that many timeouts in a row, with jitter."""

@@ -286,12 +286,16 @@ class SendWindow:
     def resend(self, message_id: int, flags: int, now: float) -> bool:
         """Send the frames of a message in flight again at once, under their old numbers.
 
+        Of several frames, those of the last round trip are left out: they are still under way.
+
         Returns:
             Whether some of its frames are in flight or wait to be sent.
         """
-        mine = [seq for seq, frame in self._in_flight.items() if frame.message == message_id]
-        for sequence in mine:
-            self._retransmit(sequence, now, flags)
+        mine = [(seq, f.sent_at) for seq, f in self._in_flight.items() if f.message == message_id]
+        since = now - (self.round_trip.smoothed_s or 0.0)
+        for sequence, sent_at in mine:
+            if sent_at <= since or len(mine) == 1:
+                self._retransmit(sequence, now, flags)
         return bool(mine) or self.holds_back(message_id)
 
     def deadline(self) -> float | None:

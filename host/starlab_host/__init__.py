@@ -14,6 +14,7 @@ from starlab_host.errors import (
     HandshakeRefused,
     HardwareFault,
     Interlock,
+    JournalError,
     LinkError,
     LinkLost,
     NotFormed,
@@ -22,6 +23,8 @@ from starlab_host.errors import (
     SessionEnded,
     StarlabHostError,
 )
+from starlab_host.journal import Journal
+from starlab_host.journal_entries import Entry, EntryState, Recovery
 from starlab_host.results import (
     Counters,
     FormReport,
@@ -45,11 +48,15 @@ __all__ = [
     "BoardRefused",
     "Chip",
     "Counters",
+    "Entry",
+    "EntryState",
     "FormReport",
     "HandshakeRefused",
     "HardwareFault",
     "Inference",
     "Interlock",
+    "Journal",
+    "JournalError",
     "LinkError",
     "LinkLost",
     "NotFormed",
@@ -58,6 +65,7 @@ __all__ = [
     "OutcomeUnknown",
     "ProgramReport",
     "PulseCounts",
+    "Recovery",
     "SessionEnded",
     "Settings",
     "StarlabHostError",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from starlab_host.board import Board
 from starlab_host.errors import BoardAway
+from starlab_host.journal import Journal
+from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import open_link
 from starlab_host.links.memory import ExecutingBoard
 from starlab_host.session import Session
@@ -16,6 +18,7 @@ def connect(
     lease_epoch: int = 0,
     bring_up: bool = True,
     boards: Mapping[str, ExecutingBoard] | None = None,
+    journal: Journal | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -27,17 +30,30 @@ def connect(
         bring_up: Switch its supplies on, at the published settings, unless they are on or a fault
             is latched.
         boards: Boards of this process, by the names in ``memory:name``.
+        journal: Takes every command that changes the chip before it is sent. The session that it
+            was used for last is resumed if the board still knows it, and ``journal.recovered``
+            tells what became of the commands that were in flight. It stays open, and it belongs
+            to this board alone.
 
     Raises:
         ValueError: The URL has another form.
         BoardAway: Nobody answers there.
         HandshakeRefused: The board does not want a session.
+        JournalError: The journal cannot be written.
     """
-    try:
-        link = open_link(url, boards)
-    except OSError as error:
-        raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
-    board = Board(Session.open(link, client_name=client_name, lease_epoch=lease_epoch))
+
+    def open_session(resume_session: int = 0) -> Session:
+        try:
+            link = open_link(url, boards)
+        except OSError as error:
+            raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
+        return Session.open(
+            link, client_name=client_name, lease_epoch=lease_epoch, resume_session=resume_session
+        )
+
+    board = Board(
+        open_session() if journal is None else JournaledSession.open(open_session, journal)
+    )
     try:
         if bring_up:
             board.make_ready()

@@ -231,13 +231,16 @@ class Journal:
         """
         doubtful = [entry.number for entry in self.in_doubt()]
         wanted = set(doubtful if entries is None else entries).intersection(doubtful)
-        marks = ", ".join(str(number) for number in sorted(wanted))
         with self._transaction() as database:
-            database.execute(
-                "UPDATE entries SET state = ?, settled_at = ?, request = NULL"
-                f" WHERE number IN ({marks})",
-                (EntryState.RESOLVED, self._clock()),
+            database.executemany(
+                "UPDATE entries SET state = ?, settled_at = ?, request = NULL WHERE number = ?",
+                [(EntryState.RESOLVED, self._clock(), number) for number in wanted],
             )
+        return self.entries(wanted)
+
+    def entries(self, numbers: Iterable[int]) -> list[Entry]:
+        """Some entries, in the order of their numbers, if they are still kept."""
+        marks = ", ".join(str(int(number)) for number in numbers)
         return self._entries(f"WHERE entries.number IN ({marks}) ORDER BY entries.number")
 
     def newest(self, count: int = KEPT) -> list[Entry]:

@@ -1,12 +1,15 @@
 """The memory link: the whole host against the emulated board, in one process."""
 
 import random
+import time
 
 import pytest
 
 from starlab_host import Chip, connect
-from starlab_host.links import MemoryLink, open_link
+from starlab_host.links import MemoryLink, MemoryNetwork, open_link
+from starlab_host.session import Session
 from starlab_sim import Board, Specimen
+from starlab_spec.wire.transactions import read_memory
 
 
 @pytest.fixture
@@ -31,3 +34,15 @@ def test_its_network_loses_what_is_too_long(boards: dict[str, Board]) -> None:
     link.send([bytes(100), bytes(101)])
     assert link.receive(0.0) is None
     assert link.responder.frames_dropped == 1
+
+
+@pytest.mark.parametrize(("longest_bytes", "payload_bytes"), [(8932, 8896), (8931, 1408)])
+def test_a_way_that_loses_jumbo_frames_is_used_without_them(
+    boards: dict[str, Board], longest_bytes: int, payload_bytes: int
+) -> None:
+    network = MemoryNetwork(longest_bytes=longest_bytes)
+    link = MemoryLink(boards["bench"], clock=time.monotonic, network=network, payload_bytes=8896)
+    with Session.open(link, client_name="bench") as session:
+        assert session.granted.payload_bytes == payload_bytes
+        (result,) = session.execute([read_memory(0, 50_000)])
+        assert result.data == bytes(50_000)

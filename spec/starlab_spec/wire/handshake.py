@@ -5,7 +5,7 @@ Opens no session: the responder does, by the answer given here.
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from starlab_spec.wire.board_session import BoardSession, Grant
 from starlab_spec.wire.frames import (
@@ -19,10 +19,6 @@ from starlab_spec.wire.frames import (
     Nak,
 )
 from starlab_spec.wire.transactions import Status
-
-_FEATURES: Final = int(Feature.NEVER_SAFE)
-"""What can be granted here; jumbo frames need a link that probes for them."""
-
 
 Peer = TypeVar("Peer", bound=Hashable)
 """Where a host is, in whatever form the link has."""
@@ -54,11 +50,16 @@ class Holder(Generic[Peer]):
         return same and (self.nonce != 0 or not self.session.has_commands)
 
 
-def negotiate(hello: Hello) -> Grant | Nak:
+def negotiate(hello: Hello, proven_bytes: int = 0) -> Grant | Nak:
     """The terms for a HELLO, or why there are none.
 
     A wanted window or payload above the board's is met by the board's own; below the least, the
     parameter is refused.
+
+    Args:
+        hello: What the host wants.
+        proven_bytes: Payload of the longest probe of this host that was answered: jumbo frames up
+            to that size are granted.
     """
     if not hello.minimum_version <= VERSION <= hello.maximum_version:
         wanted = f"{_version(hello.minimum_version)} to {_version(hello.maximum_version)}"
@@ -70,10 +71,11 @@ def negotiate(hello: Hello) -> Grant | Nak:
             Status.RANGE,
             f"payload {hello.payload_bytes} bytes is below the {MIN_PAYLOAD_BYTES}-byte limit",
         )
+    jumbo = hello.features & Feature.JUMBO and proven_bytes > MAX_PAYLOAD_BYTES
     return Grant(
         min(hello.window, MAX_WINDOW),
-        min(hello.payload_bytes, MAX_PAYLOAD_BYTES),
-        hello.features & _FEATURES,
+        min(hello.payload_bytes, proven_bytes if jumbo else MAX_PAYLOAD_BYTES),
+        hello.features & (Feature.NEVER_SAFE | (Feature.JUMBO if jumbo else 0)),
     )
 
 

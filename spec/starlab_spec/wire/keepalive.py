@@ -52,6 +52,13 @@ class Keepalive:
             return self._again_at
         return sent_at if in_doubt else sent_at + KEEPALIVE_S
 
+    def in_vain(self, timeouts: int) -> str:
+        """Why a link counts as lost although the board answers, for people."""
+        return (
+            f"the board answers STATUS_REQUEST, but in {timeouts} timeouts "
+            "no frame of the command got through"
+        )
+
     def what_was_tried(self, timeouts: int) -> str:
         """What came to nothing before the link counted as lost, for people."""
         tries = f"{timeouts} timeouts of the oldest frame, " if timeouts else ""

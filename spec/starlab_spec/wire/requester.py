@@ -99,7 +99,7 @@ class Requester:
         self._keepalive = Keepalive(self._send.round_trip)
 
     def open(self, now: float) -> None:
-        """Say HELLO."""
+        """Begin the handshake."""
         self._control.append(self._greeting.say(now))
 
     def submit(
@@ -242,6 +242,10 @@ class Requester:
         except WireError:
             self._frames_dropped += 1
 
+    def _on_announce(self, frame: Frame, now: float) -> None:
+        if self._greeting.is_proven_by(frame):
+            self._control.append(self._greeting.say(now))
+
     def _on_hello_ack(self, frame: Frame, now: float) -> None:
         answer = codec.decode_hello_ack(frame.payload)
         if not self._greeting.is_answered_by(frame) or not answer.session_id:
@@ -307,11 +311,7 @@ class Requester:
         if self._send.exhausted:
             self._revivals += 1
             if self._revivals > 1:
-                self._end(
-                    EndReason.UNANSWERED,
-                    f"the board answers STATUS_REQUEST, but in {self._send.timeouts} timeouts "
-                    "no frame of the command got through",
-                )
+                self._end(EndReason.UNANSWERED, self._keepalive.in_vain(self._send.timeouts))
                 return
         self._heard(now)
         self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
@@ -371,6 +371,7 @@ class Requester:
 
     _HANDLERS: ClassVar[Mapping[RequesterState, Mapping[int, _Handler]]] = {
         RequesterState.OPENING: {
+            FrameType.ANNOUNCE: _on_announce,
             FrameType.HELLO_ACK: _on_hello_ack,
             FrameType.NAK: _on_refusal,
         },

@@ -23,6 +23,8 @@ from starlab_spec.wire.codec import (
 from starlab_spec.wire.errors import UnknownVersion, WireError
 from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution, Work
 from starlab_spec.wire.frames import (
+    JUMBO_PAYLOAD_BYTES,
+    MAX_PAYLOAD_BYTES,
     SILENCE_S,
     VERSION,
     BoardState,
@@ -41,6 +43,7 @@ from starlab_spec.wire.transactions import Result, Status
 NAKS_PER_S: Final = 10.0
 """Rate of NAKs to frames of unknown sessions and versions, and their number in one burst."""
 _ENDED_REMEMBERED: Final = 16
+_PROBED_REMEMBERED: Final = 16
 
 
 class Responder(Generic[Peer]):
@@ -68,6 +71,8 @@ class Responder(Generic[Peer]):
         self._running: Execution | None = None
         self._safe_due: str | None = None
         self._ended: dict[int, Nak] = {}
+        self._probed: dict[Peer, int] = {}
+        """Payloads of probes that were answered, by who asked, latest last."""
         self._out: list[tuple[Peer, bytes]] = []
         self._naks = NAKS_PER_S
         self._naks_at = 0.0
@@ -137,20 +142,21 @@ class Responder(Generic[Peer]):
         self._end(Nak(Status.BAD_REQUEST, "the session was reset"), now)
 
     def _on_discover(self, frame: Frame, peer: Peer, now: float) -> None:
-        identity = {**self._board.identity(), "in_use": self.in_use}
-        self._out.append(
-            (
-                peer,
-                encode_frame(
-                    Frame(
-                        FrameType.ANNOUNCE,
-                        boot=self._board.boot_id,
-                        message=frame.message,
-                        payload=encode_json(identity),
-                    )
-                ),
-            )
+        """Say who the board is. One who asks at length is answered at length: that is a probe."""
+        identity = encode_json({**self._board.identity(), "in_use": self.in_use})
+        length = min(len(frame.payload), JUMBO_PAYLOAD_BYTES)
+        answer = Frame(
+            FrameType.ANNOUNCE,
+            boot=self._board.boot_id,
+            message=frame.message,
+            payload=identity.ljust(length),
         )
+        self._out.append((peer, encode_frame(answer)))
+        if length > MAX_PAYLOAD_BYTES:
+            self._probed.pop(peer, None)
+            self._probed[peer] = length
+            if len(self._probed) > _PROBED_REMEMBERED:
+                del self._probed[next(iter(self._probed))]
 
     def _state(self) -> BoardState:
         if self._running is not None:
@@ -167,7 +173,7 @@ class Responder(Generic[Peer]):
         if holder is not None and holder.was_opened_by(frame, peer):
             self._grant(holder, frame)
             return
-        grant = negotiate(hello)
+        grant = negotiate(hello, self._probed.get(peer, 0))
         no = grant if isinstance(grant, Nak) else refusal(hello, peer, holder, self.newest_epoch)
         if no is not None:
             self._refuse(frame, peer, no)

@@ -36,6 +36,8 @@ SHORT_TRANSACTIONS: Final = 1000
 SHORT_STARTS: Final = 16
 """A command of so many short operations is over within some milliseconds."""
 
+_MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG)})
+_OK: Final = int(Status.OK)
 _START: Final = register("START").address
 _START_BIT: Final = register("START").field("start").mask
 _FAULT_SET: Final = register("FAULT_SET").address
@@ -156,6 +158,8 @@ class Board:
         """Whether a command may run for more than some milliseconds."""
         if len(transactions) > SHORT_TRANSACTIONS:
             return True
+        if _MAY_TAKE_LONG.isdisjoint([transaction.opcode for transaction in transactions]):
+            return False
         starts = 0
         for opcode, address, data, _ in transactions:
             if opcode == Opcode.START:
@@ -207,7 +211,7 @@ class Board:
                 self._state = self._power_up()
                 return []
             else:
-                results.append(Result(opcode, Status.OK, address, data))
+                results.append(Result(opcode, _OK, address, data))
                 continue
             results.append(Result(opcode, status, address, message.encode()))
             break
@@ -259,7 +263,7 @@ class Board:
         registers = command.state.registers
         if address + 4 * distinct > FIRST_COUNTER:
             put_counters(registers, self.chip.counters, ticks=self._socket.ticks)
-        words = pack_words(registers.read(address, distinct))
+        words = registers.read_bytes(address, distinct)
         return words * count if flags else words
 
     def _write_registers(self, command: _Command, transaction: Transaction) -> bytes:

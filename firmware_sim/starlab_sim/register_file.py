@@ -9,41 +9,39 @@ from starlab_spec.errors import LimitExceeded
 from starlab_spec.registers import MAP_END, REGISTERS, WORD_MASK, Access, Field
 from starlab_spec.wire.transactions import Status
 
-_WORDS: Final = MAP_END // 4
 
-
-def _reset_words() -> list[int]:
-    words = [0] * _WORDS
+def _reset_content() -> bytes:
+    content = bytearray(MAP_END)
     for register in REGISTERS:
-        words[register.address // 4] = register.reset
-    return words
+        content[register.address : register.address + 4] = register.reset.to_bytes(4, "big")
+    return bytes(content)
 
 
-_RESET: Final = _reset_words()
-_INDEX: Final = {register.name: register.address // 4 for register in REGISTERS}
-_WRITABLE: Final = frozenset(r.address // 4 for r in REGISTERS if r.access is Access.READ_WRITE)
-_NAMES: Final = {index: name for name, index in _INDEX.items()}
+_RESET: Final = _reset_content()
+_ADDRESSES: Final = {register.name: register.address for register in REGISTERS}
+_WRITABLE: Final = frozenset(r.address for r in REGISTERS if r.access is Access.READ_WRITE)
+_NAMES: Final = {address: name for name, address in _ADDRESSES.items()}
 _FIELDS: Final[dict[tuple[str, str], tuple[int, Field]]] = {
-    (register.name, field.name): (_INDEX[register.name], field)
+    (register.name, field.name): (register.address, field)
     for register in REGISTERS
     for field in register.fields
 }
 
 
 class RegisterFile:
-    """All words of the map; holes read as 0."""
+    """All words of the map, as they travel: big-endian. Holes read as 0."""
 
-    __slots__ = ("_words",)
+    __slots__ = ("_content",)
 
-    def __init__(self, words: Sequence[int] = _RESET) -> None:
-        self._words = list(words)
+    def __init__(self, content: bytes | bytearray = _RESET) -> None:
+        self._content = bytearray(content)
 
     def scratch(self) -> "RegisterFile":
         """A register file with the same content."""
-        return RegisterFile(self._words)
+        return RegisterFile(self._content)
 
-    def read(self, address: int, count: int) -> list[int]:
-        """Consecutive words.
+    def read_bytes(self, address: int, count: int) -> bytes:
+        """Consecutive words as they travel.
 
         Args:
             address: Byte address of the first one.
@@ -53,8 +51,12 @@ class RegisterFile:
             Refused: The address is no multiple of 4.
             LimitExceeded: Beyond the end of the map.
         """
-        first = _first_index(address, count)
-        return self._words[first : first + count]
+        _check_range(address, count)
+        return bytes(self._content[address : address + 4 * count])
+
+    def read(self, address: int, count: int) -> list[int]:
+        """Consecutive words as numbers; otherwise as :meth:`read_bytes`."""
+        return list(struct.unpack(f">{count}I", self.read_bytes(address, count)))
 
     def write(self, address: int, values: Sequence[int], mask: int = WORD_MASK) -> None:
         """Replace the bits under a mask in consecutive words: in all of them or in none.
@@ -63,28 +65,33 @@ class RegisterFile:
             Refused: The address is no multiple of 4, or one of them cannot be written.
             LimitExceeded: Beyond the end of the map.
         """
-        first = _first_index(address, len(values))
-        for index in range(first, first + len(values)):
-            if index not in _WRITABLE:
-                raise Refused(Status.RANGE, _why_not_writable(index))
-        keep = ~mask
-        words = self._words
-        for index, value in enumerate(values, first):
-            words[index] = words[index] & keep | value & mask
+        _check_range(address, len(values))
+        end = address + 4 * len(values)
+        for target in range(address, end, 4):
+            if target not in _WRITABLE:
+                raise Refused(Status.RANGE, _why_not_writable(target))
+        if mask != WORD_MASK:
+            keep = ~mask
+            before = self.read(address, len(values))
+            values = [old & keep | new & mask for old, new in zip(before, values, strict=True)]
+        self._content[address:end] = pack_words(values)
 
     def get(self, register: str, field: str = "value") -> int:
         """Value of a field."""
-        index, definition = _FIELDS[register, field]
-        return definition.get(self._words[index])
+        address, definition = _FIELDS[register, field]
+        return definition.get(self._word_at(address))
 
     def word(self, register: str) -> int:
         """The whole word of a register."""
-        return self._words[_INDEX[register]]
+        return self._word_at(_ADDRESSES[register])
 
     def put(self, register: str, *words: int) -> None:
         """What the board itself writes: read-only registers too, from one on."""
-        first = _INDEX[register]
-        self._words[first : first + len(words)] = words
+        address = _ADDRESSES[register]
+        self._content[address : address + 4 * len(words)] = pack_words(words)
+
+    def _word_at(self, address: int) -> int:
+        return int.from_bytes(self._content[address : address + 4], "big")
 
 
 def pack_words(words: Sequence[int]) -> bytes:
@@ -92,16 +99,15 @@ def pack_words(words: Sequence[int]) -> bytes:
     return struct.pack(f">{len(words)}I", *words)
 
 
-def _first_index(address: int, count: int) -> int:
+def _check_range(address: int, count: int) -> None:
     if address & 3:
         message = f"register address 0x{address:X} is not a multiple of 4"
         raise Refused(Status.BAD_REQUEST, message)
     if address + 4 * count > MAP_END or address >= MAP_END:
         raise LimitExceeded("register end address", max(address, address + 4 * count), MAP_END)
-    return address >> 2
 
 
-def _why_not_writable(index: int) -> str:
-    if index in _NAMES:
-        return f"register {_NAMES[index]} at 0x{4 * index:X} is read-only"
-    return f"there is no register at 0x{4 * index:X}"
+def _why_not_writable(address: int) -> str:
+    if address in _NAMES:
+        return f"register {_NAMES[address]} at 0x{address:X} is read-only"
+    return f"there is no register at 0x{address:X}"

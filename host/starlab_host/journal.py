@@ -46,6 +46,7 @@ _SCHEMA: Final = (
         message_id INTEGER NOT NULL,
         state TEXT NOT NULL,
         status INTEGER,
+        executed INTEGER,
         detail TEXT NOT NULL DEFAULT '',
         description TEXT NOT NULL,
         note TEXT NOT NULL,
@@ -59,8 +60,8 @@ _SCHEMA: Final = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _ENTRY: Final = """
-    SELECT entries.number, serial, boot_id, session_id, message_id, state, status, detail,
-           description, note, written_at, settled_at, request
+    SELECT entries.number, serial, boot_id, session_id, message_id, state, status, executed,
+           detail, description, note, written_at, settled_at, request
     FROM entries JOIN sessions ON sessions.number = entries.session
 """
 
@@ -200,7 +201,13 @@ class Journal:
             )
 
     def settle(
-        self, entry: int, state: EntryState, *, status: int | None = None, detail: str = ""
+        self,
+        entry: int,
+        state: EntryState,
+        *,
+        status: int | None = None,
+        executed: int | None = None,
+        detail: str = "",
     ) -> None:
         """Note what became of a command. A crash of the system may forget this, a kill does not.
 
@@ -212,9 +219,10 @@ class Journal:
             self._database.execute("PRAGMA synchronous = NORMAL")
             try:
                 self._database.execute(
-                    "UPDATE entries SET state = ?, status = ?, detail = ?, settled_at = ?,"
-                    f" request = {kept} WHERE number = ? AND state IN ('sent', 'unknown')",
-                    (state, status, detail, self._clock(), entry),
+                    "UPDATE entries SET state = ?, status = ?, executed = ?, detail = ?,"
+                    f" settled_at = ?, request = {kept}"
+                    " WHERE number = ? AND state IN ('sent', 'unknown')",
+                    (state, status, executed, detail, self._clock(), entry),
                 )
             finally:
                 self._database.execute("PRAGMA synchronous = FULL")

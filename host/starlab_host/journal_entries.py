@@ -38,6 +38,8 @@ class Entry:
     state: EntryState
     status: int | None
     """The board's word, where it gave one: of the last result."""
+    executed: int | None
+    """Transactions that were executed in full, where the board has answered."""
     detail: str
     """Why it is in this state, for people; may be empty."""
     description: str

@@ -136,7 +136,7 @@ class JournaledSession:
             detail = "nobody waited for its reply: the call was interrupted"
             self._settle(entry, EntryState.UNKNOWN, detail=detail)
             raise
-        self._answered(entry, results[-1])
+        self._answered(entry, results)
         return results
 
     def abort(self) -> None:
@@ -179,25 +179,38 @@ class JournaledSession:
         else:
             transactions = decode_transactions(entry.request)
             results = self._session.execute(transactions, again=entry.message_id)
-            self._answered(entry.number, results[-1])
+            self._answered(entry.number, results)
 
-    def _answered(self, entry: int | None, last: Result) -> None:
-        state, detail = EntryState.REFUSED, last.message
-        if last.status == Status.OK:
-            state = EntryState.DONE
-        elif last.status == Status.TOO_OLD:
-            state = EntryState.UNKNOWN
-            detail = f"the board has executed it, but has forgotten its reply: {detail}"
+    def _answered(self, entry: int | None, results: Sequence[Result]) -> None:
+        last = results[-1]
+        if last.status == Status.TOO_OLD:
+            detail = f"the board has executed it, but has forgotten its reply: {last.message}"
+            self._settle(entry, EntryState.UNKNOWN, status=last.status, detail=detail)
         elif last.status == Status.ID_REUSED:
-            # an abort had taken its message id, and it was not sent under another one
-            state = EntryState.NOT_SENT
-        self._settle(entry, state, status=last.status, detail=detail)
+            detail = "an abort had taken its message id, and it was not sent under another one"
+            self._settle(entry, EntryState.NOT_SENT, status=last.status, detail=detail)
+        elif last.status == Status.OK:
+            self._settle(entry, EntryState.DONE, status=last.status, executed=len(results))
+        else:
+            self._settle(
+                entry,
+                EntryState.REFUSED,
+                status=last.status,
+                executed=len(results) - 1,
+                detail=last.message,
+            )
 
     def _settle(
-        self, entry: int | None, state: EntryState, *, status: int | None = None, detail: str
+        self,
+        entry: int | None,
+        state: EntryState,
+        *,
+        status: int | None = None,
+        executed: int | None = None,
+        detail: str = "",
     ) -> None:
         # an entry that cannot be settled now is in flight for the journal, which is safe: whoever
         # resumes the session asks again
         if entry is not None:
             with suppress(JournalError):
-                self._journal.settle(entry, state, status=status, detail=detail)
+                self._journal.settle(entry, state, status=status, executed=executed, detail=detail)

@@ -4,6 +4,7 @@ import heapq
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.host.link_bench import Clock, NotingBoard, PatientLink
 
@@ -85,11 +86,9 @@ class MortalJournal(Journal):
         self._life.moment()
         return number
 
-    def settle(
-        self, entry: int, state: EntryState, *, status: int | None = None, detail: str = ""
-    ) -> None:
+    def settle(self, entry: int, state: EntryState, **outcome: Any) -> None:
         self._life.moment()
-        super().settle(entry, state, status=status, detail=detail)
+        super().settle(entry, state, **outcome)
         self._life.moment()
 
 

@@ -16,16 +16,20 @@ _NUMBERS = itertools.count()
 
 
 @contextmanager
-def veth_pair(mtu_bytes: int = 1500, network: str | None = None) -> Iterator[tuple[str, str]]:
+def veth_pair(
+    mtu_bytes: int = 1500, network: str | None = None, *, other_mtu_bytes: int | None = None
+) -> Iterator[tuple[str, str]]:
     """The names of both interfaces, which are up; gone with the block.
 
     Args:
         mtu_bytes: Longest packet.
         network: IPv4 address with prefix length for the first one, which makes a route.
+        other_mtu_bytes: Longest packet of the second one; by default the same.
     """
+    other = mtu_bytes if other_mtu_bytes is None else other_mtu_bytes
     number = next(_NUMBERS)
     here, there = (f"sl{os.getpid()}n{number}{end}" for end in "ab")
-    _ip(f"link add {here} mtu {mtu_bytes} type veth peer name {there} mtu {mtu_bytes}")
+    _ip(f"link add {here} mtu {mtu_bytes} type veth peer name {there} mtu {other}")
     try:
         for name in (here, there):
             _ip(f"link set {name} up")

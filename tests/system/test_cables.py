@@ -15,6 +15,9 @@ from tests.veth import mac_of, veth_pair
 
 from starlab_host import Chip, HandshakeRefused, connect
 from starlab_host.discovery import discover
+from starlab_host.links import open_link
+from starlab_host.session import Session
+from starlab_spec.wire.transactions import read_memory
 
 COMMAND = [sys.executable, "-m", "starlab_sim", "--seed", "5", "--exit-with-parent"]
 
@@ -74,6 +77,23 @@ def test_a_board_in_use_by_one_cable_is_in_use_by_all() -> None:
                 connect(udp, lease_epoch=3)
             with connect(udp, lease_epoch=4) as connected:
                 assert connected.is_up()
+
+
+@pytest.mark.parametrize(("mtu_bytes", "payload_bytes"), [(9000, 8896), (1500, 1408)])
+def test_jumbo_frames_are_used_where_both_ends_take_them(
+    mtu_bytes: int, payload_bytes: int
+) -> None:
+    """A host that could send them, and a board behind an interface that may not receive them."""
+    with (
+        veth_pair(9000, other_mtu_bytes=mtu_bytes) as (here, there),
+        emulator("--eth", there) as board,
+    ):
+        link = open_link(board["listening"].replace(there, here))
+        assert link.payload_bytes == 8896
+        with Session.open(link, client_name="bench") as session:
+            assert session.granted.payload_bytes == payload_bytes
+            (result,) = session.execute([read_memory(0, 100_000)])
+            assert result.data == bytes(100_000)
 
 
 @pytest.mark.parametrize(

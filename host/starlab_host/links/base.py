@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, JUMBO_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from starlab_spec.wire.frames import (
+    DEFAULT_WINDOW,
+    FRAME_OVERHEAD_BYTES,
+    JUMBO_PAYLOAD_BYTES,
+    MAX_PAYLOAD_BYTES,
+)
 
 LONGEST_DATAGRAM_BYTES: Final = FRAME_OVERHEAD_BYTES + JUMBO_PAYLOAD_BYTES
 """Length of the longest frame."""
+_JUMBO_WINDOW: Final = 16
+"""So many jumbo frames fit into the receive buffer that Linux gives unless told otherwise [O]."""
 
 
 class Link(Protocol):
@@ -48,6 +55,11 @@ class Address(Protocol):
         Raises:
             OSError: There is no way to this address.
         """
+
+
+def window_for(payload_bytes: int) -> int:
+    """Frames in flight that suit a network, by their payload."""
+    return DEFAULT_WINDOW if payload_bytes <= MAX_PAYLOAD_BYTES else _JUMBO_WINDOW
 
 
 def payload_within(datagram_bytes: int) -> int:

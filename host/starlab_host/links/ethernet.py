@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from errno import EPERM, EPROTONOSUPPORT
 from typing import Final, Self
 
-from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
 from starlab_host.links.interfaces import interface
-from starlab_spec.wire.frames import DEFAULT_WINDOW, ETHERTYPE
+from starlab_spec.wire.frames import ETHERTYPE
 
 BROADCAST: Final = b"\xff" * 6
 """The address of all on an Ethernet."""
@@ -71,10 +71,9 @@ class EthernetLink:
         OSError: There is no such interface, or raw Ethernet is not permitted here.
     """
 
-    window = DEFAULT_WINDOW
-
     def __init__(self, interface_name: str, mac: bytes) -> None:
         self.payload_bytes = payload_within(interface(interface_name).mtu_bytes)
+        self.window = window_for(self.payload_bytes)
         self._socket = packet_socket(interface_name)
         self._mac = mac
         self._board = packet_address(interface_name, mac)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
 from starlab_spec.wire import UDP_PORT
-from starlab_spec.wire.frames import DEFAULT_WINDOW, FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
+from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
 
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Asked of the system, which may give less: room for several windows of datagrams."""
@@ -73,8 +73,6 @@ class UdpLink:
         OSError: The name is unknown or there is no way to the address.
     """
 
-    window = DEFAULT_WINDOW
-
     def __init__(self, host: str, port: int = UDP_PORT) -> None:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[
             0
@@ -84,6 +82,7 @@ class UdpLink:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             self._socket.connect(address)
             self.payload_bytes = payload_within(_unfragmented_bytes(self._socket))
+            self.window = window_for(self.payload_bytes)
         except OSError:
             self._socket.close()
             raise

@@ -112,6 +112,11 @@ class LossyProxy:
         to_host: Faults on the way back.
         seed: Decides which datagrams fare how.
         listen: Where hosts send to; port 0 is any free one.
+
+    Attributes:
+        address: Where it listens.
+        to_board: The way there; may be replaced by another at any time.
+        to_host: The way back; likewise.
     """
 
     def __init__(
@@ -124,12 +129,11 @@ class LossyProxy:
         listen: Address = ("127.0.0.1", 0),
     ) -> None:
         self._board = board
-        self._to_board = BadWay(to_board, f"{seed} to board")
-        self._to_host = BadWay(to_host, f"{seed} to host")
+        self.to_board = BadWay(to_board, f"{seed} to board")
+        self.to_host = BadWay(to_host, f"{seed} to host")
         self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._front.bind(listen)
         self.address: Address = self._front.getsockname()
-        """Where it listens."""
         self._backs: dict[Address, socket.socket] = {}
         self._under_way: list[tuple[float, int, socket.socket, Address, bytes]] = []
         self._order = 0
@@ -155,7 +159,7 @@ class LossyProxy:
 
     def tallies(self) -> dict[str, dict[str, int]]:
         """What has happened so far, by direction."""
-        ways = {"to_board": self._to_board, "to_host": self._to_host}
+        ways = {"to_board": self.to_board, "to_host": self.to_host}
         return {name: asdict(way.tally) for name, way in ways.items()}
 
     def _run(self) -> None:
@@ -171,9 +175,9 @@ class LossyProxy:
                     if ready is self._front:
                         back = self._backs.get(sender) or self._towards_board(sender)
                         hosts[back] = sender
-                        self._carry(self._to_board, datagram, back, self._board)
+                        self._carry(self.to_board, datagram, back, self._board)
                     else:
-                        self._carry(self._to_host, datagram, self._front, hosts[ready])
+                        self._carry(self.to_host, datagram, self._front, hosts[ready])
             self._deliver()
 
     def _towards_board(self, host: Address) -> socket.socket:

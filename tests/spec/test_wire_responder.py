@@ -218,13 +218,15 @@ def test_a_frame_of_another_boot_of_the_board_is_refused(table: Table, host: Hos
 
 
 def test_a_frame_of_another_version_is_refused(table: Table) -> None:
-    body = bytearray(codec.encode_frame(Frame(FrameType.DISCOVER, message=3))[:-4])
+    frame = Frame(FrameType.DISCOVER, session=0xABCD, message=3)
+    body = bytearray(codec.encode_frame(frame)[:-4])
     body[2] = 0x20
     answers = table.deliver(bytes(body) + zlib.crc32(body).to_bytes(4, "big"))
     assert refusal(answers) == (
         Status.UNSUPPORTED,
         "frame of version 2.0; 1.0 is spoken here",
     )
+    assert [(frame.session, frame.message) for frame in answers] == [(0, 3)]
 
 
 def test_refusals_are_rate_limited(table: Table, host: Host) -> None:

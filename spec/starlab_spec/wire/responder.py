@@ -107,7 +107,9 @@ class Responder(Generic[Peer]):
             else:
                 self._reject_session(frame, peer, now)
         except UnknownVersion as error:
-            self._nak(header_of(datagram), peer, Nak(Status.UNSUPPORTED, str(error)), now)
+            # what another version calls a session is none of ours: this ends none
+            header = header_of(datagram)._replace(session=0)
+            self._nak(header, peer, Nak(Status.UNSUPPORTED, str(error)), now)
         except WireError:
             self.frames_dropped += 1
 

@@ -80,6 +80,13 @@ local HEADER = {
   {name = "fragments", shape = "NUMBER", size = 2, about = "Number of fragments of the message."},
 }
 local PAYLOADS = {
+  [1] = {
+    {
+      name = "padding",
+      shape = "BYTES",
+      about = "Zeros, as many as the ANNOUNCE is to be long; else empty.",
+    },
+  },
   [2] = {
     {
       name = "identity",

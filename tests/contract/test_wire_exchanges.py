@@ -129,8 +129,11 @@ def payload(frame: Frame) -> dict[str, Any]:
             "boot_id": answer.boot_id,
             "window": answer.window,
             "payload_bytes": answer.payload_bytes,
+            "features": answer.features,
             "next_message_id": answer.next_message_id,
         }
+    if frame.type == FrameType.ANNOUNCE:
+        return {"length": len(frame.payload)}
     if frame.type == FrameType.ACK:
         ack = codec.decode_ack(frame.payload)
         return {"cumulative": ack.cumulative, "bitmap": f"{ack.bitmap:032x}"}

@@ -220,6 +220,9 @@ _REFUSAL: Final = (
 )
 
 PAYLOADS: Final[Mapping[FrameType, tuple[WireField, ...]]] = {
+    FrameType.DISCOVER: (
+        _rest("padding", Shape.BYTES, "Zeros, as many as the ANNOUNCE is to be long; else empty."),
+    ),
     FrameType.ANNOUNCE: (
         _rest("identity", Shape.JSON, "Serial, firmware, protocol, boot id, geometry, in use."),
     ),

@@ -307,6 +307,22 @@ def discovered(s: Script) -> None:
     s.receives(wb.frame("DISCOVER", message=11), sends("ANNOUNCE", session=0), host="B")
 
 
+def probed(s: Script) -> None:
+    """Probed: jumbo frames are granted to the host whose probe of that size was answered."""
+    wish = wb.hello(payload=8896, features=1)
+    s.receives(
+        wb.frame("HELLO", wish, message=1),
+        says("HELLO_ACK", session_id=SESSIONS[0], payload_bytes=1408, features=0),
+    )
+    s.receives(wb.frame("DISCOVER", bytes(8896), message=2), says("ANNOUNCE", length=8896))
+    s.receives(
+        wb.frame("HELLO", wish, message=3),
+        says("HELLO_ACK", session_id=SESSIONS[1], payload_bytes=8896, features=1),
+        may_send=["RESET"],
+        safe=True,
+    )
+
+
 def silent(s: Script) -> None:
     """Silent: after three seconds without a frame of its session the board goes to SAFE, once."""
     s.opens()
@@ -370,6 +386,7 @@ _EXCHANGES: Final[tuple[Callable[[Script], None], ...]] = (
     fenced,
     refused_terms,
     discovered,
+    probed,
     silent,
     never_safe,
     closed,

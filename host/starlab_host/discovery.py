@@ -40,6 +40,7 @@ class FoundBoard:
 def discover(
     addresses: Sequence[str] = (),
     *,
+    also: Sequence[str] = (),
     wait_s: float = DEFAULT_WAIT_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[FoundBoard]:
@@ -51,6 +52,8 @@ def discover(
         addresses: Where to ask: ``udp://host[:port]``, of one board or of all on a network (its
             broadcast address), or ``eth://interface``. By default everywhere: on every IPv4 network
             of this machine, at the usual port, and on every Ethernet if that is permitted.
+        also: Where to ask besides, if everywhere is asked; to an address of these there need not
+            be a way.
         wait_s: How long.
         clock: The time in seconds; never set back.
 
@@ -61,8 +64,8 @@ def discover(
         ValueError: An address has another form.
         BoardAway: There is no way to an address that was given.
     """
-    everywhere = [] if addresses else _everywhere()
-    makers = {address: _maker(address) for address in addresses or everywhere}
+    asked = addresses or [*_everywhere(), *also]
+    makers = {address: _maker(address) for address in asked}
     callers: list[_Caller] = []
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
@@ -70,7 +73,7 @@ def discover(
             try:
                 caller = stack.enter_context(contextlib.closing(make()))
             except OSError as error:
-                if not everywhere:
+                if addresses:
                     raise BoardAway(f"there is no way to {address}: {error.strerror}") from error
             else:
                 callers.append(caller)

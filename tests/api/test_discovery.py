@@ -24,13 +24,13 @@ def test_a_board_that_answers_is_listed_with_its_own_name(board: TestClient) -> 
 
 
 @pytest.mark.parametrize("body", [None, {}])
-def test_without_an_address_all_networks_of_the_server_are_asked(
+def test_without_an_address_all_networks_of_the_server_and_its_own_boards_are_asked(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, body: object
 ) -> None:
-    asked: list[tuple[list[str], float]] = []
+    asked: list[tuple[list[str], list[str], float]] = []
 
-    def discover(addresses: list[str], *, wait_s: float) -> list[FoundBoard]:
-        asked.append((addresses, wait_s))
+    def discover(addresses: list[str], *, also: list[str], wait_s: float) -> list[FoundBoard]:
+        asked.append((addresses, also, wait_s))
         ways = ("udp://10.0.0.5:5716", "eth://e1/02:00:00:00:00:01")
         return [
             FoundBoard(ways, {"serial": "B7", "in_use": False}),
@@ -41,7 +41,7 @@ def test_without_an_address_all_networks_of_the_server_are_asked(
     content = None if body is None else json.dumps(body)
     headers = {} if body is None else {"content-type": "application/json"}
     good, malformed = client.post(DISCOVER, content=content, headers=headers).json()
-    assert asked == [([], 1.0)]
+    assert asked == [([], [client.get("").json()["url"]], 1.0)]
     assert (good["url"], good["other_urls"]) == (
         "udp://10.0.0.5:5716",
         ["eth://e1/02:00:00:00:00:01"],

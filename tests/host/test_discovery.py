@@ -111,8 +111,10 @@ def test_without_an_address_every_network_is_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "starlab_host.discovery._UdpCaller.call", lambda self, _: asked.append(self._target)
     )
-    assert discover(wait_s=0.01) == []
-    assert asked == 2 * [("127.0.0.1", 5716), ("127.0.0.2", 5716), ("127.255.255.255", 5716)]
+    also = ["udp://127.0.0.3:7000", "udp://no-such-host.invalid"]
+    assert discover(also=also, wait_s=0.01) == []
+    everywhere = [("127.0.0.1", 5716), ("127.0.0.2", 5716), ("127.255.255.255", 5716)]
+    assert asked == 2 * [*everywhere, ("127.0.0.3", 7000)]
 
 
 def test_boards_on_an_ethernet_answer_too() -> None:

@@ -30,8 +30,9 @@ async def show_board(board: OneBoard) -> Board:
 async def discover_boards(boards: AllBoards, body: Discover | None = None) -> list[FoundBoard]:
     """Ask into the server's networks which boards there are. Connects to none of them."""
     wanted = Discover() if body is None else body
+    own = [slot.url for slot in boards if slot.url.startswith("udp:")]
     try:
-        found = await asyncio.to_thread(discover, wanted.addresses, wait_s=wanted.wait_s)
+        found = await asyncio.to_thread(discover, wanted.addresses, also=own, wait_s=wanted.wait_s)
     except ValueError as error:
         raise InvalidInput("addresses", f"cannot be asked: {error}") from error
     return [found_view(board, boards) for board in found]

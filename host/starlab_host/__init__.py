@@ -6,6 +6,7 @@ Serves nobody over a network: that is :mod:`starlab_api`. Knows no emulator: a b
 from starlab_host.board import Board
 from starlab_host.chip import METHODS, Chip
 from starlab_host.connection import connect
+from starlab_host.discovery import FoundBoard, discover
 from starlab_host.errors import (
     Aborted,
     BadArgument,
@@ -51,6 +52,7 @@ __all__ = [
     "Entry",
     "EntryState",
     "FormReport",
+    "FoundBoard",
     "HandshakeRefused",
     "HardwareFault",
     "Inference",
@@ -74,4 +76,5 @@ __all__ = [
     "Vmm",
     "cell_mask",
     "connect",
+    "discover",
 ]

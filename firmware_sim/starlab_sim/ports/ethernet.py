@@ -3,10 +3,11 @@
 Knows no frame.
 """
 
+import os
 import socket
 import sys
 from collections.abc import Hashable, Sequence
-from errno import EPERM, EPROTONOSUPPORT
+from errno import ENODEV, EPERM, EPROTONOSUPPORT
 
 from starlab_sim.ports.base import LONGEST_DATAGRAM_BYTES
 from starlab_spec.wire.frames import ETHERTYPE
@@ -25,6 +26,8 @@ class EthernetPort:
     def __init__(self, interface: str) -> None:
         if sys.platform != "linux":
             raise OSError(EPROTONOSUPPORT, "raw Ethernet needs the packet sockets of Linux")
+        if interface not in (name for _, name in socket.if_nameindex()):
+            raise OSError(ENODEV, os.strerror(ENODEV))
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
         except PermissionError:

@@ -111,6 +111,7 @@ def packet_socket(interface_name: str) -> socket.socket:
     """
     if sys.platform != "linux":
         raise OSError(EPROTONOSUPPORT, "raw Ethernet needs the packet sockets of Linux")
+    interface(interface_name)  # a wrong name is told before a missing capability
     try:
         made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
     except PermissionError:

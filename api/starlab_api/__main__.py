@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, ServerSettings
+from starlab_host import JournalError
 from starlab_host.links import parse_address
 
 DONE: Final = 0
@@ -81,6 +82,8 @@ async def _serve(host: str, port: int, settings: ServerSettings, *, trusted: boo
                 await _Server(config, app).serve([listener])
         except EmulatorFailed as error:
             raise _Stop(USAGE if error.was_usage else BOARD, str(error)) from error
+        except JournalError as error:
+            raise _Stop(FAILED, str(error)) from error
 
 
 class _Server(uvicorn.Server):
@@ -175,7 +178,13 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         help="link to a board: udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, "
         "serial://port[?baud=N]; may be repeated; none: an embedded emulator",
     )
-    add("--data", type=Path, default=given("DATA"), metavar="DIR", help="folder for logs")
+    add(
+        "--data",
+        type=Path,
+        default=given("DATA"),
+        metavar="DIR",
+        help="folder for journals and logs",
+    )
     add("--seed", type=int, default=given("SEED", "0"), help="emulator: seed of its chip")
     add("--device", default=given("DEVICE", "nonlinear-3"), help="emulator: model of its cells")
     add("--virgin", action="store_true", default=flag("VIRGIN"), help="emulator: unformed cells")

@@ -22,6 +22,7 @@ from starlab_api.routes import (
     emergency_stop,
     emulator,
     health,
+    in_doubt,
     network,
     registers,
     supplies,
@@ -95,6 +96,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         emulator,
         arrays,
         network,
+        in_doubt,
     ):
         app.include_router(noun.router, prefix="/api/v1")
 
@@ -113,12 +115,14 @@ async def _boards(settings: ServerSettings) -> AsyncIterator[Boards]:
         log = None if settings.data is None else settings.data / "emulator.log"
         embedded = await asyncio.to_thread(EmbeddedEmulator.start, settings.emulator, log=log)
         urls = (embedded.url,)
-    boards = Boards(urls, settings)
+    boards = None
     try:
+        boards = Boards(urls, settings)
         # met now, so that their ids are known; one that is away is looked for at the next call
         await asyncio.gather(*(state_of(slot) for slot in boards))
         yield boards
     finally:
-        await asyncio.to_thread(boards.close)
+        if boards is not None:
+            await asyncio.to_thread(boards.close)
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)

@@ -1,14 +1,19 @@
 """The server's boards: connected when needed, lost and found again, one writer at a time.
 
-Repeats no command: a call that loses its board fails, and the next one connects anew.
+Repeats no command: a call that loses its board fails, and the next one connects anew. Where the
+server has a folder for data, commands that change a chip go through a journal in it.
 """
 
 import asyncio
 import contextlib
+import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
@@ -17,8 +22,12 @@ from starlab_host import (
     Board,
     BoardAway,
     Chip,
+    Entry,
+    EntryState,
+    Journal,
     LinkError,
     OutcomeUnknown,
+    Recovery,
     StarlabHostError,
     connect,
 )
@@ -26,6 +35,9 @@ from starlab_spec.wire.transactions import identify, json_object
 
 T = TypeVar("T")
 
+CALL: Final[ContextVar[str]] = ContextVar("call", default="")
+"""What the server is asked in this context, for the journal."""
+_log: Final = logging.getLogger(__name__)
 _CLIENT_NAME: Final = "starlab-api"
 _WORK_THREADS: Final = 8
 """Calls of one board that may wait for it at once; more queue up."""
@@ -44,7 +56,9 @@ class Connection:
 class BoardSlot:
     """One board of the server, whether it answers or not."""
 
-    def __init__(self, number: int, url: str, settings: ServerSettings) -> None:
+    def __init__(
+        self, number: int, url: str, settings: ServerSettings, journal: Journal | None
+    ) -> None:
         self.number = number
         self.url = url
         self.restarts = 0
@@ -52,6 +66,7 @@ class BoardSlot:
         self.identity: Mapping[str, Any] | None = None
         """What the board last said about itself."""
         self._settings = settings
+        self._journal = journal
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
         self._rim = ThreadPoolExecutor(_RIM_THREADS, thread_name_prefix=f"rim{number}")
         self._writing = asyncio.Lock()
@@ -127,6 +142,28 @@ class BoardSlot:
             with contextlib.suppress(StarlabHostError):
                 await self.at_once(lambda link: link.board.abort())
 
+    @property
+    def recovered(self) -> Recovery | None:
+        """What became of commands in flight when the board was last lost; None: no journal."""
+        return None if self._journal is None else self._journal.recovered
+
+    async def in_doubt(self) -> list[Entry]:
+        """Commands whose outcome is not known; of a board that is away, those in flight too."""
+        journal = self._journal
+        if journal is None:
+            return []
+        doubtful = await asyncio.to_thread(journal.in_doubt)
+        if not self.is_connected:
+            unsettled = await asyncio.to_thread(journal.unsettled)
+            doubtful += [entry for entry in unsettled if entry.state is EntryState.SENT]
+        return doubtful
+
+    async def acknowledge(self, entries: Sequence[int] | None) -> list[Entry]:
+        """Somebody has read back: entries in doubt, by default all of them, are resolved."""
+        if self._journal is None:
+            return []
+        return await asyncio.to_thread(self._journal.acknowledge, entries)
+
     async def reconnect(self) -> None:
         """Give up the connection, if there is one, and make a new one.
 
@@ -145,16 +182,20 @@ class BoardSlot:
             self._drop(self._connection)
         self._work.shutdown(cancel_futures=True)
         self._rim.shutdown(cancel_futures=True)
+        if self._journal is not None:
+            self._journal.close()
 
     def _submit(
         self, pool: ThreadPoolExecutor, function: Callable[[Connection], T]
     ) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(pool, self._run, function)
+        return asyncio.get_running_loop().run_in_executor(pool, self._run, function, CALL.get())
 
-    def _run(self, function: Callable[[Connection], T]) -> T:
+    def _run(self, function: Callable[[Connection], T], call: str) -> T:
         connection = self._connected()
+        journal = self._journal
         try:
-            return function(connection)
+            with contextlib.nullcontext() if journal is None else journal.noted(call):
+                return function(connection)
         except (LinkError, OutcomeUnknown):
             self._drop(connection)
             raise
@@ -180,13 +221,17 @@ class BoardSlot:
 
     def _connect(self, attempt: Future[Connection]) -> None:
         """One attempt, which all calls that need the board meanwhile wait for."""
+        found_before = self.recovered
         try:
-            board = connect(self.url, client_name=_CLIENT_NAME)
+            board = connect(self.url, client_name=_CLIENT_NAME, journal=self._journal)
         except BaseException as error:
             with self._lock:
                 self._attempt = None
             attempt.set_exception(error)
             return
+        found = self.recovered
+        if found is not None and found is not found_before:
+            self._log_recovery(found)
         with self._lock:
             self._attempt = None
             self._note_identity(board)
@@ -195,6 +240,16 @@ class BoardSlot:
         attempt.set_result(connection)
         if closed:
             board.close()
+
+    def _log_recovery(self, found: Recovery) -> None:
+        _log.warning(
+            "%s: of the commands in flight when it was lost %d were executed, %d were not sent, "
+            "%d are in doubt",
+            self.url,
+            len(found.executed),
+            len(found.not_sent),
+            len(found.unknown),
+        )
 
     def _note_identity(self, board: Board) -> None:
         if self.identity is not None and self.identity["boot_id"] != board.boot_id:
@@ -209,10 +264,23 @@ class BoardSlot:
 
 
 class Boards:
-    """All boards of the server, by their position."""
+    """All boards of the server, by their position.
+
+    Raises:
+        JournalError: Another server keeps its journals in the same folder.
+    """
 
     def __init__(self, urls: Sequence[str], settings: ServerSettings) -> None:
-        self._slots = [BoardSlot(number, url, settings) for number, url in enumerate(urls)]
+        self._slots: list[BoardSlot] = []
+        try:
+            for number, url in enumerate(urls):
+                # the embedded emulator listens elsewhere at each start
+                name = _file_name(url) if settings.boards else "emulator"
+                journal = None if settings.data is None else _journal(settings.data, name)
+                self._slots.append(BoardSlot(number, url, settings, journal))
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[BoardSlot]:
         """The boards, by rising number."""
@@ -233,3 +301,13 @@ class Boards:
         """Close every board."""
         for slot in self._slots:
             slot.close()
+
+
+def _journal(data: Path, name: str) -> Journal:
+    folder = data / "journals"
+    folder.mkdir(exist_ok=True)
+    return Journal(folder / f"{name}.sqlite")
+
+
+def _file_name(url: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", url)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from starlab_api.boards import Boards, BoardSlot
+from starlab_api.boards import CALL, Boards, BoardSlot
 from starlab_api.problems import NotFound
 from starlab_api.settings import ServerSettings
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry
@@ -28,6 +28,8 @@ async def board_of(
         NotFound: There is none.
     """
     boards: Boards = request.app.state.boards
+    key = request.headers.get("idempotency-key")
+    CALL.set(f"{request.method} {request.url.path}" + (f" ({key})" if key else ""))
     return boards[board_id]
 
 

@@ -28,6 +28,7 @@ from starlab_host.errors import (
     HandshakeRefused,
     HardwareFault,
     Interlock,
+    JournalError,
     LinkError,
     LinkLost,
     NotFormed,
@@ -151,6 +152,7 @@ _KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     HardwareFault: ProblemKind.FAULT_LATCHED,
     Aborted: ProblemKind.ABORTED,
     NotFormed: ProblemKind.NOT_FORMED,
+    JournalError: ProblemKind.INTERNAL,
     SpecError: ProblemKind.INVALID,
     LimitExceeded: ProblemKind.LIMIT_EXCEEDED,
 }
@@ -178,7 +180,8 @@ def problem_of(error: Exception, board: str | None = None) -> Problem:
     if isinstance(error, ApiProblem):
         return _problem(error.kind, str(error), board=board, **error.members)
     kind = _kind_of(error)
-    detail = "see the server's log" if kind is ProblemKind.INTERNAL else str(error)
+    is_known = kind is not ProblemKind.INTERNAL or isinstance(error, StarlabHostError)
+    detail = str(error) if is_known else "see the server's log"
     return _problem(kind, detail, board=board, **_members_of(error))
 
 

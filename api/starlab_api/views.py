@@ -1,13 +1,23 @@
 """What a board says about itself, as the contract words it. Runs nothing on the board."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
 
 from starlab_api.boards import BoardSlot, Connection
-from starlab_contract import Board, BoardState, FoundBoard, LinkStatistics, RoundTripBin
-from starlab_host import StarlabHostError
+from starlab_contract import (
+    Board,
+    BoardState,
+    CommandState,
+    FoundBoard,
+    JournaledCommand,
+    LinkStatistics,
+    Recovered,
+    RoundTripBin,
+)
+from starlab_host import Entry, Recovery, StarlabHostError
 from starlab_host.discovery import FoundBoard as HostFoundBoard
 from starlab_host.link_statistics import LinkStatistics as HostStatistics
 from starlab_spec.registers import register
@@ -35,8 +45,8 @@ async def board_view(slot: BoardSlot) -> Board:
     try:
         status, statistics = await _ask(slot)
     except StarlabHostError as error:
-        return _view(slot, problem=str(error))
-    return _view(slot, status, statistics)
+        return _view(slot, await slot.in_doubt(), problem=str(error))
+    return _view(slot, await slot.in_doubt(), status, statistics)
 
 
 async def state_of(slot: BoardSlot) -> BoardState:
@@ -54,6 +64,30 @@ def found_view(found: HostFoundBoard, slots: Iterable[BoardSlot]) -> FoundBoard:
         return FoundBoard.model_validate({**said, **ways})
     except ValidationError:
         return FoundBoard.model_validate(ways)
+
+
+def command_view(entry: Entry) -> JournaledCommand:
+    """A command of the journal."""
+    return JournaledCommand(
+        entry=entry.number,
+        state=CommandState(entry.state),
+        detail=entry.detail,
+        call=entry.note,
+        what=entry.description,
+        written_at=datetime.fromtimestamp(entry.written_at, UTC),
+        serial=entry.serial,
+        boot_id=entry.boot_id,
+        message_id=entry.message_id,
+    )
+
+
+def _recovered(found: Recovery) -> Recovered:
+    return Recovered(
+        resumed=found.resumed,
+        executed=[command_view(entry) for entry in found.executed],
+        not_sent=[command_view(entry) for entry in found.not_sent],
+        unknown=[command_view(entry) for entry in found.unknown],
+    )
 
 
 def _id_of(identity: Mapping[str, object], slots: Iterable[BoardSlot]) -> str | None:
@@ -81,6 +115,7 @@ def _status(link: Connection) -> tuple[BoardStatus, HostStatistics]:
 
 def _view(
     slot: BoardSlot,
+    in_doubt: Iterable[Entry],
     status: BoardStatus | None = None,
     statistics: HostStatistics | None = None,
     *,
@@ -98,6 +133,8 @@ def _view(
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
             "faults": [] if status is None else _faults(status.faults),
             "link": None if statistics is None else _link(statistics),
+            "in_doubt": [command_view(entry) for entry in in_doubt],
+            "recovered": None if slot.recovered is None else _recovered(slot.recovered),
         }
     )
 

@@ -290,7 +290,9 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(f"journal {self.path}: {error}") from error
+            busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            cause = "in use by another process" if busy else error
+            raise JournalError(f"journal {self.path}: {cause}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

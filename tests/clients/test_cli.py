@@ -68,6 +68,8 @@ def board_of(board_id: str) -> dict[str, Any]:
         "protocol": "1",
         "boot_id": 7,
         "restarts": 0,
+        "in_doubt": [],
+        "recovered": None,
         "geometry": None,
         "device_model": "nonlinear-3",
         "emulated": True,

@@ -55,7 +55,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_one_process_at_a_time_has_a_journal(file: Path) -> None:
     with begun(file):
-        with pytest.raises(JournalError, match="database is locked"):
+        with pytest.raises(JournalError, match="in use by another process"):
             Journal(file)
     with Journal(file) as journal:
         assert journal.session == SESSION

@@ -46,6 +46,7 @@ from starlab_contract.emulator import (
     EmulatorReply,
     NetworkFaults,
 )
+from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
 from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE
 from starlab_contract.network import (
     Infer,
@@ -75,6 +76,7 @@ __all__ = [
     "ArrayPulses",
     "Board",
     "BoardState",
+    "CommandState",
     "Conductance",
     "Counters",
     "CurrentSupply",
@@ -92,6 +94,7 @@ __all__ = [
     "Infer",
     "InferParameters",
     "InferReply",
+    "JournaledCommand",
     "LinkStatistics",
     "NetworkFaults",
     "Operations",
@@ -110,6 +113,7 @@ __all__ = [
     "PulseReply",
     "Pulses",
     "Readiness",
+    "Recovered",
     "Register",
     "RegisterWrite",
     "ReplyBody",

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from starlab_contract.base import ReplyBody, RequestBody
+from starlab_contract.in_doubt import JournaledCommand, Recovered
 
 
 class BoardState(StrEnum):
@@ -82,6 +83,10 @@ class Board(ReplyBody):
     faults: list[str]
     """Latched faults: `over_current`, `over_voltage`, `illegal_operation`, `emergency_stop`."""
     link: LinkStatistics | None
+    in_doubt: list[JournaledCommand]
+    """Commands that may have been executed; none where the server keeps no journal."""
+    recovered: Recovered | None
+    """Commands in flight when the board was last lost, or the server; null: it has no journal."""
 
 
 class Discover(RequestBody):

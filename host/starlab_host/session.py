@@ -14,8 +14,9 @@ from typing import Any, Final, Self
 
 from starlab_host.errors import StarlabHostError
 from starlab_host.link_failures import failure_of, no_session
-from starlab_host.link_statistics import LinkStatistics, RoundTripHistogram
+from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
+from starlab_host.session_log import log_ended, log_opened
 from starlab_host.waiting import BeforeSending, Call, Progress, Waiter
 from starlab_spec.wire.frames import (
     KEEPALIVE_S,
@@ -70,12 +71,10 @@ class Session:
         """Held by the one thread that reads the link."""
         self._waiters: list[Waiter] = []
         self._commands: dict[int, tuple[Sequence[Transaction], Waiter]] = {}
-        self._round_trips = RoundTripHistogram()
+        self._round_trips = RoundTrips()
         self._ended: Ended | None = None
         self._over = threading.Event()
-        self._keepalive = threading.Thread(
-            target=self._keep_alive, name="starlab-keepalive", daemon=True
-        )
+        self._keepalive = threading.Thread(target=self._keep_alive, name="keepalive", daemon=True)
 
     @classmethod
     def open(
@@ -117,8 +116,7 @@ class Session:
             resume_session=resume_session,
             client_name=client_name,
         )
-        requester = Requester(hello, rng=random.Random() if rng is None else rng)
-        session = cls(link, requester, clock)
+        session = cls(link, Requester(hello, rng=random.Random() if rng is None else rng), clock)
         try:
             session._shake_hands()
         except BaseException:
@@ -160,7 +158,7 @@ class Session:
     def statistics(self) -> LinkStatistics:
         """How the link has done so far."""
         with self._lock:
-            return LinkStatistics(self._round_trips.bins(), self._requester.counters())
+            return statistics_of(self._round_trips, self._requester.counters(), self._ended)
 
     def execute(
         self,
@@ -355,10 +353,12 @@ class Session:
                     if waiter.request is not None and waiter.request <= (request or waiter.request):
                         waiter.stir(status)
             case Opened():
+                log_opened(event.answer)
                 for waiter in self._waiters:
                     waiter.stir()
             case Ended():
                 self._ended = event
+                log_ended(event, self._requester, self._round_trips)
                 asked = {number: asked for number, (asked, _) in self._commands.items()}
                 for waiter in self._waiters:
                     waiter.stir(failure_of(event, self._requester, waiter.message_id, asked, now))

@@ -11,7 +11,6 @@ from starlab_host.waiting import Progress
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import BoardStatus
-from starlab_spec.wire.requester_events import LinkCounters
 from starlab_spec.wire.transactions import Result, Transaction
 
 
@@ -25,7 +24,7 @@ class DirectSession:
         self.aborted: Callable[[], bool] = lambda: False
         self.aborts = 0
         self.is_closed = False
-        self.statistics = LinkStatistics((), LinkCounters(None, 0, 0, 0, 0, 0, 0))
+        self.statistics = LinkStatistics()
 
     @property
     def identity(self) -> dict[str, Any]:

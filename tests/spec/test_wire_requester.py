@@ -463,6 +463,15 @@ def test_frames_of_other_sessions_are_dropped_and_counted(board: BoardByHand) ->
     board.requester.receive(b"noise", 0.0)
     assert board.events[1:] == []
     assert board.requester.counters().frames_dropped == 4
+    assert board.requester.counters().crc_errors == 0
+
+
+def test_a_wrong_crc_is_counted_apart_from_what_else_is_dropped(board: BoardByHand) -> None:
+    frame = codec.encode_frame(Frame(FrameType.ACK, session=SESSION, boot=BOOT))
+    board.requester.receive(frame[:-1] + bytes([frame[-1] ^ 1]), 0.0)
+    board.requester.receive(frame[:-1], 0.0)
+    counters = board.requester.counters()
+    assert (counters.crc_errors, counters.frames_dropped) == (1, 2)
 
 
 @settings(max_examples=200, deadline=None)

@@ -307,3 +307,37 @@ def test_the_delay_of_the_acknowledgement_is_no_part_of_the_round_trip() -> None
     sender.sent()
     sender.window.acknowledge(Acknowledgement(1, 0, 32, delay_us=3000), 0.005)
     assert sender.window.round_trip.smoothed_s == pytest.approx(0.002)
+
+
+# ---- what is counted
+
+
+def test_repetitions_are_counted_by_their_cause() -> None:
+    sender = measured()
+    sender.queue(3)
+    now = 1.0
+    sender.sent(now)
+    sender.acknowledge(1, 3, now=now + ROUND_TRIP_S)
+    window = sender.window
+    assert (window.resent_lost, window.resent_probes, window.resent_timeouts) == (2, 0, 0)
+    for probes, timeouts in ((1, 0), (1, 1), (1, 2)):
+        due = window.deadline()
+        assert due is not None
+        window.expire(due)
+        assert (window.resent_lost, window.resent_probes, window.resent_timeouts) == (
+            *(2, probes, timeouts),
+        )
+
+
+def test_a_stall_is_counted_once_however_often_it_is_looked_at() -> None:
+    sender = Sender(window=4)
+    sender.queue(4)
+    sender.sent()
+    assert sender.window.credit_stalls == 0
+    sender.queue(8)
+    for _ in range(3):
+        assert sender.numbers() == []
+    assert sender.window.credit_stalls == 1
+    sender.acknowledge(2)
+    assert sender.numbers() == [4, 5]
+    assert sender.window.credit_stalls == 2

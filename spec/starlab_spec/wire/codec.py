@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from starlab_spec.wire.errors import FrameError, PayloadError, UnknownVersion
+from starlab_spec.wire.errors import DamagedFrame, FrameError, PayloadError, UnknownVersion
 from starlab_spec.wire.frames import (
     CRC_BYTES,
     FRAME_OVERHEAD_BYTES,
@@ -139,7 +139,7 @@ def decode_frame(datagram: bytes) -> Frame:
     if end + CRC_BYTES > size:
         raise FrameError(f"a payload of {length} bytes does not fit in a datagram of {size} bytes")
     if zlib.crc32(datagram[:end]) != int.from_bytes(datagram[end : end + CRC_BYTES], "big"):
-        raise FrameError("the CRC does not match")
+        raise DamagedFrame("the CRC does not match")
     if version != VERSION:
         raise UnknownVersion(version)
     payload = datagram[HEADER_BYTES:end]

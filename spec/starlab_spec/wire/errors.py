@@ -2,6 +2,7 @@
 
 WireError                  (a SpecError, hence a ValueError)
 ├── FrameError             not a frame: too short, wrong magic, length or CRC
+│   ├── DamagedFrame       its CRC is wrong
 │   └── UnknownVersion     a well-formed frame of a version that is not spoken here
 ├── PayloadError           a sound frame whose payload is not what its type says
 └── TransactionError       a command or reply whose transactions cannot be read
@@ -16,6 +17,10 @@ class WireError(SpecError):
 
 class FrameError(WireError):
     """The bytes are no frame of this protocol: drop and count them."""
+
+
+class DamagedFrame(FrameError):
+    """The CRC does not match: something on the way altered the frame."""
 
 
 class UnknownVersion(FrameError):

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 from starlab_spec.wire import codec
 from starlab_spec.wire.commands import CommandLedger
 from starlab_spec.wire.congestion import RTO_INITIAL_S
-from starlab_spec.wire.errors import WireError
+from starlab_spec.wire.errors import DamagedFrame, WireError
 from starlab_spec.wire.frames import (
     BoardStatus,
     Frame,
@@ -67,6 +67,7 @@ class Requester:
         self.last_status: BoardStatus | None = None
         self._frames_received = 0
         self._frames_dropped = 0
+        self._crc_errors = 0
         self._greeting = Greeting(hello, rng)
         self._rng = rng
         self._events: list[RequesterEvent] = []
@@ -174,14 +175,12 @@ class Requester:
 
     def counters(self) -> LinkCounters:
         """What the session's frames have gone through so far."""
+        send = self._send
         return LinkCounters(
-            self._send.round_trip.smoothed_s,
-            self._send.frames_sent,
-            self._send.frames_resent,
-            self._frames_received,
-            self._frames_dropped,
-            self._receive.duplicates,
-            self._replies_replayed,
+            *(send.round_trip.smoothed_s, send.frames_sent, send.in_flight),
+            *(send.resent_lost, send.resent_probes, send.resent_timeouts, send.credit_stalls),
+            *(self._frames_received, self._frames_dropped, self._crc_errors),
+            *(self._receive.duplicates, self._replies_replayed),
         )
 
     def deadline(self) -> float | None:
@@ -239,8 +238,9 @@ class Requester:
                 handler(self, frame, now)
             else:
                 self._frames_dropped += 1
-        except WireError:
+        except WireError as error:
             self._frames_dropped += 1
+            self._crc_errors += isinstance(error, DamagedFrame)
 
     def _on_announce(self, frame: Frame, now: float) -> None:
         if self._greeting.is_proven_by(frame):

@@ -94,15 +94,31 @@ RequesterEvent = Opened | Replied | Reported | StatusCame | Ended
 class LinkCounters:
     """What a session's frames have gone through so far."""
 
-    round_trip_s: float | None
+    round_trip_s: float | None = None
     """Smoothed, of frames; None until measured."""
-    frames_sent: int
+    frames_sent: int = 0
     """With a sequence number, each counted once."""
-    frames_resent: int
-    frames_received: int
-    frames_dropped: int
+    in_flight: int = 0
+    """Of these, not yet acknowledged."""
+    resent_lost: int = 0
+    """Sent again since one sent later was acknowledged."""
+    resent_probes: int = 0
+    """Sent again since nothing was acknowledged any more for two round trips."""
+    resent_timeouts: int = 0
+    """Sent again after a retransmission timeout."""
+    credit_stalls: int = 0
+    """Times that frames had to wait: as many as the board takes were in flight."""
+    frames_received: int = 0
+    frames_dropped: int = 0
     """Damaged, or not of this session."""
-    duplicates: int
+    crc_errors: int = 0
+    """Of these, those with a wrong CRC."""
+    duplicates: int = 0
     """Received again after they had come."""
-    replies_replayed: int
+    replies_replayed: int = 0
     """Answered out of the board's reply cache."""
+
+    @property
+    def frames_resent(self) -> int:
+        """Frames sent again, for whatever reason."""
+        return self.resent_lost + self.resent_probes + self.resent_timeouts

@@ -67,7 +67,10 @@ class SendWindow:
         self.round_trip = RoundTrip(rng)
         self.next_sequence = first_sequence
         self.frames_sent = 0
-        self.frames_resent = 0
+        self.resent_lost = self.resent_probes = self.resent_timeouts = 0
+        """Frames sent again, by what said that they were lost."""
+        self.credit_stalls = 0
+        """Times that frames had to wait, as many as the peer takes being in flight."""
         self.timeouts = 0
         """Timeouts since something was last acknowledged."""
         self.exhausted = False
@@ -76,6 +79,7 @@ class SendWindow:
         self._boot = boot
         self._window = window
         self._credit = window
+        self._stalled = False
         self._payload_bytes = payload_bytes
         self._oldest = first_sequence
         self._bitmap = 0
@@ -147,6 +151,8 @@ class SendWindow:
             room = min(self._window, self._credit) - used
             if room <= 0:
                 if not message.prompt or message.sent or used >= _MAX_OVERRUN:
+                    self.credit_stalls += not self._stalled
+                    self._stalled = True
                     break
                 room = 1
             remaining = message.head.fragments - message.sent
@@ -182,6 +188,7 @@ class SendWindow:
         self._order = order
         self.next_sequence = sequence
         self.frames_sent += count
+        self._stalled = False
         message.sent += count
         if not self._probed:
             self._due = now + self.round_trip.probe_s
@@ -266,6 +273,7 @@ class SendWindow:
                 if frame.order > newest.order:
                     break
                 lost.append(sequence)
+            self.resent_lost += len(lost)
             for sequence in lost:
                 self._retransmit(sequence, now)
 
@@ -276,7 +284,6 @@ class SendWindow:
         frame.tries += 1
         self._order += 1
         self._in_flight[sequence] = frame
-        self.frames_resent += 1
         self._resent.append(with_flags(frame.datagram, flags) if flags else frame.datagram)
 
     def holds_back(self, message_id: int) -> bool:
@@ -312,10 +319,12 @@ class SendWindow:
         sequence = self._oldest
         if not self._probed:
             self._probed = True
+            self.resent_probes += 1
             sequence = next(reversed(self._in_flight))
         else:
             self.timeouts += 1
             self.exhausted = self.timeouts >= MAX_TRIES
+            self.resent_timeouts += not self.exhausted
         if not self.exhausted:
             self._try_again(sequence, now)
 
@@ -324,6 +333,7 @@ class SendWindow:
         if self.exhausted and self._in_flight:
             self.timeouts = MAX_TRIES - 1
             self.exhausted = False
+            self.resent_timeouts += 1
             self._try_again(self._oldest, now)
 
     def _try_again(self, sequence: int, now: float) -> None:

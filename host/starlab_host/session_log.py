@@ -1,0 +1,42 @@
+"""What a session writes into the log: that it is open, and how and with what totals it ended.
+
+The logger is `starlab_host.session`. Writes nothing about single commands.
+"""
+
+import logging
+
+from starlab_host.link_statistics import RoundTrips, statistics_of
+from starlab_spec.wire.frames import HelloAck
+from starlab_spec.wire.requester import Requester
+from starlab_spec.wire.requester_events import Ended, EndReason
+
+_LOG = logging.getLogger("starlab_host.session")
+
+
+def log_opened(granted: HelloAck) -> None:
+    """INFO: the terms of a session that is open now."""
+    _LOG.info(
+        "session 0x%08X open: board %s, boot id 0x%08X, window %d frames, payload %d bytes, "
+        "next message %d",
+        granted.session_id,
+        granted.identity.get("serial", "without a serial number"),
+        granted.boot_id,
+        granted.window,
+        granted.payload_bytes,
+        granted.next_message_id,
+    )
+
+
+def log_ended(ended: Ended, requester: Requester, trips: RoundTrips) -> None:
+    """INFO for a session that was closed here, WARNING for any other end; none if none was open."""
+    if requester.answer is None:
+        return
+    expected = ended.reason is EndReason.CLOSED
+    _LOG.log(
+        logging.INFO if expected else logging.WARNING,
+        "session 0x%08X over: %s%s; %s",
+        requester.answer.session_id,
+        ended.reason.value,
+        f" ({ended.detail})" if ended.detail else "",
+        statistics_of(trips, requester.counters(), ended),
+    )

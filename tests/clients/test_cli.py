@@ -109,6 +109,34 @@ def test_boards_are_looked_for(run: Run, server: FakeServer) -> None:
     assert server.json == {"addresses": ["udp://10.0.0.255", "eth://e1"], "wait_s": 0.5}
 
 
+DOUBT = {
+    "entry": 12,
+    "state": "unknown",
+    "detail": "",
+    "call": "POST /pulse",
+    "what": "START 0x40000",
+    "written_at": "2026-03-01T10:20:30Z",
+    "serial": "EMU-1",
+    "boot_id": 7,
+    "message_id": 3,
+}
+
+
+def test_commands_in_doubt_are_listed_and_acknowledged(run: Run, server: FakeServer) -> None:
+    server.will_answer_json([{**board_of("emu0"), "in_doubt": [DOUBT]}, board_of("board1")])
+    server.will_answer_json([{**DOUBT, "state": "resolved"}])
+    server.will_answer_json([board_of("emu0")])
+    words = run("boards", "--in-doubt").words
+    for part in ("emu0", "12", "unknown", "START", "0x40000", "10:20:30"):
+        assert part in words
+    finished = run("boards", "--acknowledge", "emu0", "--json")
+    assert server.request.method == "DELETE"
+    assert server.request.url.path == "/api/v1/boards/emu0/in-doubt"
+    (command,) = finished.json["commands"]
+    assert (command["board"], command["entry"], command["state"]) == ("emu0", 12, "resolved")
+    assert "Nothing is in doubt." in run("boards", "--in-doubt").words
+
+
 def test_nothing_found_is_said(run: Run, server: FakeServer) -> None:
     server.will_answer_json([])
     assert "No board has answered." in run("boards", "--discover").words

@@ -252,6 +252,18 @@ def test_boards_are_looked_for_where_it_is_said(client: Client, server: FakeServ
         client.discover(wait_s=0)
 
 
+def test_commands_in_doubt_are_acknowledged_by_number(client: Client, server: FakeServer) -> None:
+    server.will_answer_json([])
+    assert client.board("emu0").acknowledge([3, 4]) == []
+    assert server.request.method == "DELETE"
+    assert server.request.url.raw_path == b"/api/v1/boards/emu0/in-doubt?entry=3&entry=4"
+    server.will_answer_json([])
+    assert client.board("emu0").in_doubt() == []
+    assert server.request.method == "GET"
+    with pytest.raises(InvalidInput, match="entries: none are given"):
+        client.board("emu0").acknowledge([])
+
+
 def test_the_id_of_a_board_cannot_leave_its_place_in_the_path(
     client: Client, server: FakeServer
 ) -> None:

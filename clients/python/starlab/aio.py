@@ -32,6 +32,7 @@ from starlab_contract import (
     Faults,
     FormReply,
     FoundBoard,
+    JournaledCommand,
     ProgramReply,
     Register,
     Settings,
@@ -166,6 +167,14 @@ class AsyncBoard:
     async def clear_emergency_stop(self) -> Faults:
         """Release a latched emergency stop."""
         return await self._send(calls.clear_emergency_stop(self.id))
+
+    async def in_doubt(self) -> list[JournaledCommand]:
+        """Commands that may have been executed when the server or the board crashed."""
+        return await self._send(calls.in_doubt(self.id))
+
+    async def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
+        """Say that what commands in doubt, by default all, may have changed was read back."""
+        return await self._send(calls.acknowledge(self.id, entries))
 
     async def emulator(self, **commands: Any) -> EmulatorReply:
         """Tell an emulated board what no real one can do."""

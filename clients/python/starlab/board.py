@@ -18,6 +18,7 @@ from starlab_contract import (
     EmulatorReply,
     Faults,
     FormReply,
+    JournaledCommand,
     ProgramReply,
     Register,
     Settings,
@@ -186,6 +187,14 @@ class Board:
     def clear_emergency_stop(self) -> Faults:
         """Release a latched emergency stop."""
         return self._send(calls.clear_emergency_stop(self.id))
+
+    def in_doubt(self) -> list[JournaledCommand]:
+        """Commands that may have been executed when the server or the board crashed."""
+        return self._send(calls.in_doubt(self.id))
+
+    def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
+        """Say that what commands in doubt, by default all, may have changed was read back."""
+        return self._send(calls.acknowledge(self.id, entries))
 
     def emulator(self, **commands: Any) -> EmulatorReply:
         """Tell an emulated board: advance_s, faults, seed, device_model, virgin, restart.

@@ -30,6 +30,7 @@ from starlab_contract import (
     Form,
     FormReply,
     FoundBoard,
+    JournaledCommand,
     ProgramReply,
     Pulse,
     PulseReply,
@@ -152,6 +153,27 @@ def emergency_stop(board_id: str) -> Call[Faults]:
 def clear_emergency_stop(board_id: str) -> Call[Faults]:
     """Release a latched emergency stop."""
     return _send("DELETE", f"{_board(board_id)}/emergency-stop", None, Faults)
+
+
+def in_doubt(board_id: str) -> Call[list[JournaledCommand]]:
+    """Commands that may have been executed."""
+
+    def read(answer: Answer) -> list[JournaledCommand]:
+        return answer.models(JournaledCommand)
+
+    return Call("GET", f"{_board(board_id)}/in-doubt", read)
+
+
+def acknowledge(board_id: str, entries: Sequence[int] | None) -> Call[list[JournaledCommand]]:
+    """Say that what commands in doubt may have changed was read back."""
+
+    def read(answer: Answer) -> list[JournaledCommand]:
+        return answer.models(JournaledCommand)
+
+    if entries is not None and not entries:
+        raise InvalidInput("entries: none are given; leave them out for all")
+    query = tuple(("entry", str(entry)) for entry in entries or ())
+    return Call("DELETE", f"{_board(board_id)}/in-doubt", read, query=query)
 
 
 def emulator(board_id: str, commands: Mapping[str, Any]) -> Call[EmulatorReply]:

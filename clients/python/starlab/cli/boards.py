@@ -1,6 +1,7 @@
 """``boards`` and ``supplies``: what is there and what feeds it. Never touches cells."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -9,7 +10,7 @@ from starlab.board import Board
 from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
-from starlab_contract import FoundBoard, Supplies, VoltageSupply
+from starlab_contract import FoundBoard, JournaledCommand, Supplies, VoltageSupply
 
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
 
@@ -28,11 +29,32 @@ def boards(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for answers.")
     ] = 1.0,
+    in_doubt: Annotated[
+        bool,
+        typer.Option(
+            "--in-doubt",
+            help="List the commands that may have been executed when server or board crashed: "
+            "read back what they change.",
+        ),
+    ] = False,
+    acknowledge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Say that what the commands in doubt of a board change was read back.",
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     as_json: Json = False,
 ) -> None:
     """List the boards of the server, or those that can be found."""
     with reporting(as_json) as terminal, Client(url) as client:
+        if acknowledge is not None:
+            _list_commands({acknowledge: client.board(acknowledge).acknowledge()}, terminal)
+            return
+        if in_doubt:
+            _list_commands({board.id: board.in_doubt for board in client.boards()}, terminal)
+            return
         if discover or at:
             _list_found(client.discover(at or (), wait_s=wait), terminal)
             return
@@ -68,6 +90,30 @@ def _list_found(found: list[FoundBoard], terminal: Terminal) -> None:
         )
     terminal.say(listing if found else "No board has answered.")
     terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
+
+
+def _list_commands(commands: Mapping[str, Sequence[JournaledCommand]], terminal: Terminal) -> None:
+    listing = table("Commands", "board", "entry", "state", "call", "what", "at (UTC)", right=False)
+    for board_id, found in commands.items():
+        for command in found:
+            listing.add_row(
+                board_id,
+                str(command.entry),
+                command.state,
+                command.call or "-",
+                command.what,
+                f"{command.written_at:%Y-%m-%d %H:%M:%S}",
+            )
+    terminal.say(listing if listing.rows else "Nothing is in doubt.")
+    terminal.finish(
+        {
+            "commands": [
+                {"board": board_id, **command.model_dump(mode="json")}
+                for board_id, found in commands.items()
+                for command in found
+            ]
+        }
+    )
 
 
 def supplies(

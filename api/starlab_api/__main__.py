@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("starlab_host").setLevel(logging.INFO)  # sessions with boards, and their ends
     try:
         options = _options(arguments, os.environ)
         settings = _settings(options)

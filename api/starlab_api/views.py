@@ -16,10 +16,12 @@ from starlab_contract import (
     LinkStatistics,
     Recovered,
     RoundTripBin,
+    RoundTripFigures,
 )
 from starlab_host import Entry, Recovery, StarlabHostError
 from starlab_host.discovery import FoundBoard as HostFoundBoard
 from starlab_host.link_statistics import LinkStatistics as HostStatistics
+from starlab_host.link_statistics import RoundTripFigures as HostFigures
 from starlab_spec.registers import register
 from starlab_spec.wire import BoardStatus
 
@@ -143,21 +145,43 @@ def _link(statistics: HostStatistics) -> LinkStatistics:
     counters = statistics.counters
     return LinkStatistics(
         round_trips=[
-            RoundTripBin(up_to_us=_us(found.up_to_s), count=found.count)
+            RoundTripBin(up_to_us=_if_known(found.up_to_s), count=found.count)
             for found in statistics.round_trips
         ],
-        smoothed_round_trip_us=_us(counters.round_trip_s),
+        recent=None if statistics.recent is None else _figures(statistics.recent),
+        smoothed_round_trip_us=_if_known(counters.round_trip_s),
         frames_sent=counters.frames_sent,
+        in_flight=counters.in_flight,
         frames_received=counters.frames_received,
         resent=counters.frames_resent,
+        resent_lost=counters.resent_lost,
+        resent_probes=counters.resent_probes,
+        resent_timeouts=counters.resent_timeouts,
+        credit_stalls=counters.credit_stalls,
         replayed=counters.replies_replayed,
         duplicates=counters.duplicates,
-        crc_errors=counters.frames_dropped,
+        dropped=counters.frames_dropped,
+        crc_errors=counters.crc_errors,
     )
 
 
-def _us(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds * 1e6, 1)
+def _figures(of: HostFigures) -> RoundTripFigures:
+    return RoundTripFigures(
+        commands=of.commands,
+        minimum_us=_us(of.minimum_s),
+        mean_us=_us(of.mean_s),
+        p50_us=_us(of.p50_s),
+        p90_us=_us(of.p90_s),
+        p99_us=_us(of.p99_s),
+    )
+
+
+def _us(seconds: float) -> float:
+    return round(seconds * 1e6, 1)
+
+
+def _if_known(seconds: float | None) -> float | None:
+    return None if seconds is None else _us(seconds)
 
 
 def _state(status: BoardStatus | None) -> BoardState:

@@ -17,7 +17,12 @@ def test_a_board_tells_who_it_is_and_how_its_link_does(board: TestClient) -> Non
     assert told["faults"] == []
     link = told["link"]
     assert link["frames_sent"] > 0
-    assert sum(b["count"] for b in link["round_trips"]) > 0
+    replies = sum(b["count"] for b in link["round_trips"])
+    recent = link["recent"]
+    assert recent["commands"] == min(replies, 1000) > 0
+    assert 0 < recent["minimum_us"] <= recent["p50_us"] <= recent["p90_us"] <= recent["p99_us"]
+    assert recent["minimum_us"] <= recent["mean_us"]
+    assert link["crc_errors"] == 0
     assert board.get(f"{ROOT}/api/v1/boards").json()[0]["serial"] == told["serial"]
 
 
@@ -156,7 +161,10 @@ def test_an_emulated_network_becomes_bad_and_commands_get_through(board: TestCli
     board.post("/emulator", json={"faults": {"network": {}}}).raise_for_status()
     told = board.get("").json()
     assert told["lifetime_pulses"] == before + 20
-    assert told["link"]["resent"] > 0
+    link = told["link"]
+    assert link["resent"] > 0
+    assert link["resent"] == sum(link[f"resent_{why}"] for why in ("lost", "probes", "timeouts"))
+    assert 0 < link["crc_errors"] <= link["dropped"]
 
 
 def test_a_power_failure_in_the_middle_leaves_the_outcome_unknown(board: TestClient) -> None:

@@ -33,6 +33,7 @@ from starlab_contract.boards import (
     LinkStatistics,
     Readiness,
     RoundTripBin,
+    RoundTripFigures,
 )
 from starlab_contract.counters import (
     ArrayPulses,
@@ -119,6 +120,7 @@ __all__ = [
     "ReplyBody",
     "RequestBody",
     "RoundTripBin",
+    "RoundTripFigures",
     "Scheme",
     "Selection",
     "Settings",

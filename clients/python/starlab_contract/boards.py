@@ -38,23 +38,50 @@ class RoundTripBin(ReplyBody):
     """Commands in it."""
 
 
+class RoundTripFigures(ReplyBody):
+    """Round trips of the last 1,000 commands, execution included. Microseconds."""
+
+    commands: int
+    """How many commands these figures are of."""
+    minimum_us: float
+    mean_us: float
+    p50_us: float
+    """Percentiles are measured values, by rank."""
+    p90_us: float
+    p99_us: float
+
+
 class LinkStatistics(ReplyBody):
     """How the link to a board does, since the connection was made."""
 
     round_trips: list[RoundTripBin]
     """Histogram of command round trips."""
+    recent: RoundTripFigures | None
+    """Null before the first reply."""
     smoothed_round_trip_us: float | None
     """Estimate that the retransmission timer uses, microseconds."""
     frames_sent: int
+    in_flight: int
+    """Of these, not yet acknowledged."""
     frames_received: int
     resent: int
-    """Frames that the host sent again."""
+    """Frames that the host sent again, for whatever reason."""
+    resent_lost: int
+    """Of these, since one sent later was acknowledged."""
+    resent_probes: int
+    """Of these, since nothing was acknowledged any more for two round trips."""
+    resent_timeouts: int
+    """Of these, after a retransmission timeout."""
+    credit_stalls: int
+    """Times that frames had to wait: as many as the board takes were in flight."""
     replayed: int
     """Replies that the board sent again from its cache."""
     duplicates: int
     """Frames that came again after they had come."""
-    crc_errors: int
+    dropped: int
     """Frames dropped: damaged, or of another session."""
+    crc_errors: int
+    """Of these, those with a wrong CRC."""
 
 
 class Board(ReplyBody):

@@ -265,13 +265,13 @@ class NoisyWay(BadWay):
 
 @some
 def test_a_session_under_fire_goes_on_as_if_nothing_were(count: int) -> None:
-    commands = 100
+    noise = 50
     with BoardProcess("--seed", "7") as board, LossyProxy(board.address) as proxy:
-        proxy.to_board = NoisyWay(count // commands // 4, seed=1)
-        proxy.to_host = NoisyWay(count // commands // 4, seed=2)
+        proxy.to_board = NoisyWay(noise, seed=1)
+        proxy.to_host = NoisyWay(noise, seed=2)
         url = "udp://{}:{}".format(*proxy.address)
         with Session.open(open_link(url), client_name="under fire") as session:
-            for number in range(commands):
+            for number in range(count // noise // 8):
                 (result,) = session.execute([tr.write_registers(0x1C, [number])])
                 assert result.status == tr.Status.OK
                 (result,) = session.execute([tr.read_registers(0x1C)])

@@ -94,6 +94,65 @@ def test_boards_are_listed(run: Run, server: FakeServer) -> None:
     assert len(finished.result.stdout.splitlines()) == 1
 
 
+LINK = {
+    "round_trips": [{"up_to_us": 50.0, "count": 40}, {"up_to_us": None, "count": 2}],
+    "recent": {
+        "commands": 42,
+        "minimum_us": 31.0,
+        "mean_us": 250.0,
+        "p50_us": 40.0,
+        "p90_us": 61.0,
+        "p99_us": 4700.0,
+    },
+    "smoothed_round_trip_us": 35.0,
+    "frames_sent": 1001,
+    "in_flight": 3,
+    "frames_received": 1002,
+    "resent": 60,
+    "resent_lost": 10,
+    "resent_probes": 20,
+    "resent_timeouts": 30,
+    "credit_stalls": 71,
+    "replayed": 72,
+    "duplicates": 73,
+    "dropped": 75,
+    "crc_errors": 74,
+}
+
+
+def test_links_are_shown_once_where_nobody_looks_on(run: Run, server: FakeServer) -> None:
+    server.will_answer_json([{**board_of("emu0"), "link": LINK, "restarts": 76}, board_of("emu1")])
+    words = run("boards", "--watch").words
+    for part in (
+        *("emu0", "emu1", "0.031 / 0.25", "0.04 / 0.061 / 4.7", "1001", "1002", "42"),
+        *("71", "72", "73", "74", "75", "76"),
+    ):
+        assert part in words
+    finished = run("boards", "--watch", "--json")
+    assert finished.json["boards"][0]["link"]["resent_timeouts"] == 30
+    assert len(server.requests) == 2
+
+
+def test_on_a_terminal_links_are_shown_anew_until_interrupted(
+    run: Run, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("starlab.cli.link_watch.sleep", pause)
+    for sent in (1001, 1002, 1003):
+        server.will_answer_json([{**board_of("emu0"), "link": {**LINK, "frames_sent": sent}}])
+    finished = run("boards", "--watch")
+    assert (finished.code, pauses) == (0, [1.0, 1.0, 1.0])
+    assert "1001" in finished.words
+    assert "1003" in finished.words
+
+
 def test_boards_are_looked_for(run: Run, server: FakeServer) -> None:
     udp, ethernet = "udp://10.0.0.5:5716", "eth://enp4s0/02:00:00:00:00:01"
     board = {"id": "emu0", "serial": "EMU-00000005", "device_model": "linear"}

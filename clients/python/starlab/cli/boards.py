@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from starlab.board import Board
+from starlab.cli import link_watch
 from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
@@ -29,6 +30,12 @@ def boards(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long to wait for answers.")
     ] = 1.0,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="How their links do, anew each second; just once without a terminal."
+        ),
+    ] = False,
     in_doubt: Annotated[
         bool,
         typer.Option(
@@ -49,6 +56,9 @@ def boards(
 ) -> None:
     """List the boards of the server, or those that can be found."""
     with reporting(as_json) as terminal, Client(url) as client:
+        if watch:
+            link_watch.watch(client, terminal)
+            return
         if acknowledge is not None:
             _list_commands({acknowledge: client.board(acknowledge).acknowledge()}, terminal)
             return

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     Progress,
@@ -94,6 +95,11 @@ class Terminal:
         self._out = Console()
         self._err = Console(stderr=True)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a person sees the results come."""
+        return self._out.is_terminal and not self._as_json
+
     def say(self, text: str | Table) -> None:
         """A sentence or a table for a human reader."""
         if not self._as_json:
@@ -130,6 +136,12 @@ class Terminal:
             task = progress.add_task(description, total=1, note="")
             yield lambda stage: progress.update(task, note=stage)
             progress.update(task, completed=1, note="")
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Table], None]]:
+        """A place on standard output whose table is replaced by the next one, until Ctrl-C."""
+        with suppress(KeyboardInterrupt), Live(console=self._out, auto_refresh=False) as place:
+            yield lambda shown: place.update(shown, refresh=True)
 
     def progress(self) -> Progress:
         """Progress bars on standard error; a task has the field ``note``."""

@@ -146,6 +146,20 @@ def test_after_a_restart_of_the_board_what_was_in_flight_is_in_doubt_and_never_s
     assert journal.recovered.unknown == (entry,)
 
 
+def test_what_a_killed_host_had_in_flight_is_in_doubt_after_a_restart_of_the_board(
+    bench: CrashBench, journal: Journal
+) -> None:
+    session = opened(bench, journal)
+    journal.write(1, tr.encode_transactions(pulse(1)), "killed before its reply came")
+    session._session._over.set()
+    bench.restart_board()
+    opened(bench, journal).close()
+    (entry,) = journal.recovered.unknown
+    assert (entry.message_id, entry.boot_id) == (1, 0xB007)
+    assert "to resume is not known: it ended, or the board restarted" in entry.detail
+    assert journal.in_doubt() == [entry]
+
+
 def test_a_reply_that_the_board_has_forgotten_leaves_doubt(
     bench: CrashBench, journal: Journal
 ) -> None:

@@ -1,8 +1,10 @@
 """From the address of a board to the board. Keeps no connection: whoever connects owns it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from starlab_host.board import Board
+from starlab_host.capture import captured
 from starlab_host.errors import BoardAway
 from starlab_host.journal import Journal
 from starlab_host.journaled_session import JournaledSession
@@ -19,6 +21,7 @@ def connect(
     bring_up: bool = True,
     boards: Mapping[str, ExecutingBoard] | None = None,
     journal: Journal | None = None,
+    capture: Path | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -34,9 +37,12 @@ def connect(
             was used for last is resumed if the board still knows it, and ``journal.recovered``
             tells what became of the commands that were in flight. It stays open, and it belongs
             to this board alone.
+        capture: Takes all datagrams of both directions, as a pcap file; one that is there is
+            continued.
 
     Raises:
-        ValueError: The URL has another form.
+        ValueError: The URL has another form, or the file to continue is no capture.
+        OSError: The capture cannot be written.
         BoardAway: Nobody answers there.
         HandshakeRefused: The board does not want a session.
         JournalError: The journal cannot be written.
@@ -47,6 +53,8 @@ def connect(
             link = open_link(url, boards)
         except OSError as error:
             raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
+        if capture is not None:
+            link = captured(link, capture)
         return Session.open(
             link, client_name=client_name, lease_epoch=lease_epoch, resume_session=resume_session
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from starlab_host.capture import Captured, CapturingLink, PcapWriter, read_pcap
+from starlab_host.capture import Captured, CapturingLink, PcapWriter, captured, read_pcap
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,8 +57,8 @@ def test_a_capture_file_has_the_documented_bytes() -> None:
 
 
 def test_what_was_written_is_read_back() -> None:
-    captured = [Captured(1.5, True, b"there"), Captured(1.75, False, b""), Captured(2, True, b"x")]
-    assert list(read_pcap(io.BytesIO(written(*captured)))) == captured
+    several = [Captured(1.5, True, b"there"), Captured(1.75, False, b""), Captured(2, True, b"x")]
+    assert list(read_pcap(io.BytesIO(written(*several)))) == several
 
 
 def test_a_file_cut_off_anywhere_is_refused_or_ends_between_packets() -> None:
@@ -82,14 +82,33 @@ def test_a_link_writes_down_both_directions_and_alters_nothing() -> None:
     assert link.receive(0.1) == b"a"
     inner.sent.clear()
     assert link.receive(0.1) is None
+    data = io.BytesIO(file.getvalue())
     link.close()
     assert inner.closed
-    file.seek(0)
-    assert list(read_pcap(file)) == [
+    assert file.closed
+    assert list(read_pcap(data)) == [
         Captured(1.0, True, b"a"),
         Captured(1.0, True, b"b"),
         Captured(2.0, False, b"a"),
     ]
+
+
+def test_a_capture_is_continued_and_nothing_else_is(tmp_path: Path) -> None:
+    path = tmp_path / "link.pcap"
+    captured_twice = [Captured(1, True, b"one"), Captured(2, False, b"two")]
+    for one in captured_twice:
+        writer = PcapWriter.append_to(path)
+        writer.write(one)
+        with path.open("rb") as file:  # at once, not when it is closed
+            assert list(read_pcap(file))[-1] == one
+        writer.close()
+    assert path.read_bytes() == written(*captured_twice)
+    path.write_bytes(b"notes of the day")
+    inner = LoopLink()
+    with pytest.raises(ValueError, match=r"link\.pcap is not a capture file in the form"):
+        captured(inner, path)
+    assert inner.closed
+    assert path.read_bytes() == b"notes of the day"
 
 
 def test_scapy_is_loaded_by_the_layers_alone_and_these_by_no_part_of_the_product() -> None:

@@ -1,7 +1,9 @@
 """A link that writes down what it carries. Alters, delays and loses nothing."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from starlab_host.capture.pcap import Captured, PcapWriter
 from starlab_host.links.base import Link
@@ -12,7 +14,7 @@ class CapturingLink:
 
     Args:
         link: Carries the datagrams; closed with this one.
-        writer: Takes them down; its file stays open.
+        writer: Takes them down; closed with the link.
         clock: The time of day in seconds, as `time.time` gives it.
     """
 
@@ -43,3 +45,18 @@ class CapturingLink:
     def close(self) -> None:
         """Give the link up."""
         self._link.close()
+        self._writer.close()
+
+
+def captured(link: Link, path: Path) -> CapturingLink:
+    """A link whose datagrams are appended to a capture file, with the time of day.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: It is no capture in the form written here.
+    """
+    try:
+        return CapturingLink(link, PcapWriter.append_to(path), clock=time.time)
+    except BaseException:
+        link.close()
+        raise

@@ -8,7 +8,8 @@ addresses, so the packets get addresses kept for documentation (RFC 5737): host 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from pathlib import Path
+from typing import BinaryIO, Final, Self
 
 from starlab_spec.wire import UDP_PORT
 
@@ -19,6 +20,7 @@ _FILE: Final = struct.Struct("<IHHiIII")
 _FILE_HEADER: Final = _FILE.pack(0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF, 1)
 """Little-endian, microseconds, version 2.4, whole packets, link type Ethernet."""
 _RECORD: Final = struct.Struct("<IIII")
+_NOT_OURS: Final = "not a capture file in the form written here"
 _ETHERNET: Final = struct.Struct(">6s6sH")
 _IP: Final = struct.Struct(">BBHHHBBH4s4s")
 _UDP: Final = struct.Struct(">HHHH")
@@ -44,12 +46,27 @@ class PcapWriter:
     """Writes a capture file.
 
     Args:
-        file: Open for writing bytes, at its beginning; the caller closes it.
+        file: Open for writing bytes, at its beginning or at the end of what was written before.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        file.write(_FILE_HEADER)
+        if file.tell() == 0:
+            file.write(_FILE_HEADER)
+
+    @classmethod
+    def append_to(cls, path: Path) -> Self:
+        """Go on with a file, or begin it. Each packet is in it at once.
+
+        Raises:
+            OSError: It cannot be written.
+            ValueError: It is a file of another kind.
+        """
+        with path.open("a+b") as file:
+            file.seek(0)
+            if file.read(_FILE.size) not in (b"", _FILE_HEADER):
+                raise ValueError(f"{path} is {_NOT_OURS}")
+        return cls(path.open("ab", buffering=0))
 
     def write(self, captured: Captured) -> None:
         """Append a datagram."""
@@ -57,6 +74,10 @@ class PcapWriter:
         seconds, microseconds = divmod(round(captured.time_s * 1e6), 1_000_000)
         record = _RECORD.pack(seconds, microseconds, len(packet), len(packet))
         self._file.write(record + packet)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def read_pcap(file: BinaryIO) -> Iterator[Captured]:
@@ -66,7 +87,7 @@ def read_pcap(file: BinaryIO) -> Iterator[Captured]:
         ValueError: The file is of another format, or cut off.
     """
     if file.read(_FILE.size) != _FILE_HEADER:
-        raise ValueError("not a capture file in the form written here")
+        raise ValueError(_NOT_OURS)
     while head := file.read(_RECORD.size):
         if len(head) < _RECORD.size:
             raise ValueError("the capture file is cut off")

@@ -23,6 +23,7 @@ from starlab_api.routes import (
     emulator,
     health,
     in_doubt,
+    journal,
     network,
     registers,
     supplies,
@@ -97,6 +98,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         arrays,
         network,
         in_doubt,
+        journal,
     ):
         app.include_router(noun.router, prefix="/api/v1")
 

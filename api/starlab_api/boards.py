@@ -158,6 +158,12 @@ class BoardSlot:
             doubtful += [entry for entry in unsettled if entry.state is EntryState.SENT]
         return doubtful
 
+    async def newest(self, count: int) -> list[Entry]:
+        """The commands that were journaled last, in order."""
+        if self._journal is None:
+            return []
+        return await asyncio.to_thread(self._journal.newest, count)
+
     async def acknowledge(self, entries: Sequence[int] | None) -> list[Entry]:
         """Somebody has read back: entries in doubt, by default all of them, are resolved."""
         if self._journal is None:

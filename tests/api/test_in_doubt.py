@@ -92,10 +92,14 @@ def test_every_change_of_the_chip_is_journaled_with_the_call_that_made_it(
         board.post("/arrays/1/pulse", json=PULSE, headers={"Idempotency-Key": "abc"})
         board.get("/arrays/1/conductance", params={"rows": "0", "columns": "0"})
         board.patch("/settings", json={"th": 50})
-    with Journal(journal_of(own_emulator, tmp_path)) as journal:
-        notes = [entry.note for entry in journal.newest()]
-    call = "POST /api/v1/boards/emu0/arrays/1/pulse (abc)"
-    assert [note for note in notes if note] == [call]
+        entries = board.get("/journal").json()
+        assert board.get("/journal", params={"newest": 1}).json() == entries[-1:]
+        assert board.get("/journal", params={"newest": 0}).status_code == 422
+    # the first one is the server's own: it has switched the supplies on
+    assert [(entry["call"], entry["state"]) for entry in entries] == [
+        ("", "done"),
+        ("POST /api/v1/boards/emu0/arrays/1/pulse (abc)", "done"),
+    ]
 
 
 def test_without_a_folder_nothing_is_kept(emulator: Emulator) -> None:
@@ -104,6 +108,7 @@ def test_without_a_folder_nothing_is_kept(emulator: Emulator) -> None:
         assert (told["in_doubt"], told["recovered"]) == ([], None)
         assert board.get("/in-doubt").json() == []
         assert board.delete("/in-doubt").json() == []
+        assert board.get("/journal").json() == []
 
 
 def test_two_servers_cannot_keep_their_journals_in_one_folder(

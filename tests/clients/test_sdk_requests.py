@@ -260,6 +260,8 @@ def test_commands_in_doubt_are_acknowledged_by_number(client: Client, server: Fa
     server.will_answer_json([])
     assert client.board("emu0").in_doubt() == []
     assert server.request.method == "GET"
+    assert client.board("emu0").journal(newest=5) == []
+    assert server.request.url.raw_path == b"/api/v1/boards/emu0/journal?newest=5"
     with pytest.raises(InvalidInput, match="entries: none are given"):
         client.board("emu0").acknowledge([])
 

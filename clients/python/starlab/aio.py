@@ -172,6 +172,10 @@ class AsyncBoard:
         """Commands that may have been executed when the server or the board crashed."""
         return await self._send(calls.in_doubt(self.id))
 
+    async def journal(self, newest: int = 100) -> list[JournaledCommand]:
+        """The newest commands that were to change the chip, and what became of them."""
+        return await self._send(calls.journal(self.id, newest))
+
     async def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
         """Say that what commands in doubt, by default all, may have changed was read back."""
         return await self._send(calls.acknowledge(self.id, entries))

@@ -192,6 +192,10 @@ class Board:
         """Commands that may have been executed when the server or the board crashed."""
         return self._send(calls.in_doubt(self.id))
 
+    def journal(self, newest: int = 100) -> list[JournaledCommand]:
+        """The newest commands that were to change the chip, and what became of them."""
+        return self._send(calls.journal(self.id, newest))
+
     def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
         """Say that what commands in doubt, by default all, may have changed was read back."""
         return self._send(calls.acknowledge(self.id, entries))

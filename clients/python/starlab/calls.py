@@ -164,6 +164,16 @@ def in_doubt(board_id: str) -> Call[list[JournaledCommand]]:
     return Call("GET", f"{_board(board_id)}/in-doubt", read)
 
 
+def journal(board_id: str, newest: int) -> Call[list[JournaledCommand]]:
+    """The newest commands that were to change the chip."""
+
+    def read(answer: Answer) -> list[JournaledCommand]:
+        return answer.models(JournaledCommand)
+
+    query = (("newest", str(newest)),)
+    return Call("GET", f"{_board(board_id)}/journal", read, query=query)
+
+
 def acknowledge(board_id: str, entries: Sequence[int] | None) -> Call[list[JournaledCommand]]:
     """Say that what commands in doubt may have changed was read back."""
 

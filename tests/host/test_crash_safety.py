@@ -44,7 +44,7 @@ def test_a_host_killed_at_any_one_moment_goes_on_where_it_was(folder: Path) -> N
     assert moment > 20
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     network=st.builds(
         MemoryNetwork,

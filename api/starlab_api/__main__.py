@@ -25,6 +25,7 @@ from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, ServerSettings
 from starlab_host import JournalError
+from starlab_host.capture import PcapWriter
 from starlab_host.links import parse_address
 
 DONE: Final = 0
@@ -186,6 +187,14 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         metavar="DIR",
         help="folder for journals and logs",
     )
+    add(
+        "--capture",
+        type=Path,
+        default=given("CAPTURE"),
+        metavar="FILE",
+        help="write all that travels to the board and back into this pcap file; one that is there "
+        "is continued",
+    )
     add("--seed", type=int, default=given("SEED", "0"), help="emulator: seed of its chip")
     add("--device", default=given("DEVICE", "nonlinear-3"), help="emulator: model of its cells")
     add("--virgin", action="store_true", default=flag("VIRGIN"), help="emulator: unformed cells")
@@ -214,6 +223,14 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             options.data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _Stop(USAGE, f"cannot use --data {options.data}: {error.strerror}") from error
+    if options.capture is not None:
+        try:
+            PcapWriter.append_to(options.capture).close()
+        except OSError as error:
+            what = f"cannot use --capture {options.capture}: {error.strerror}"
+            raise _Stop(USAGE, what) from error
+        except ValueError as error:
+            raise _Stop(USAGE, str(error)) from error
     for url in options.board:
         try:
             parse_address(url)  # whether it is there is seen at each call
@@ -223,6 +240,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
         boards=tuple(options.board),
         emulator=EmulatorSettings(options.seed, options.device, options.virgin),
         data=options.data,
+        capture=options.capture,
     )
 
 

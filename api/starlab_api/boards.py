@@ -229,7 +229,12 @@ class BoardSlot:
         """One attempt, which all calls that need the board meanwhile wait for."""
         found_before = self.recovered
         try:
-            board = connect(self.url, client_name=_CLIENT_NAME, journal=self._journal)
+            board = connect(
+                self.url,
+                client_name=_CLIENT_NAME,
+                journal=self._journal,
+                capture=self._settings.capture_of(self.number),
+            )
         except BaseException as error:
             with self._lock:
                 self._attempt = None

@@ -26,6 +26,8 @@ class ServerSettings:
     """How the embedded emulator starts."""
     data: Path | None = None
     """Folder for what the server leaves behind; none: it leaves nothing."""
+    capture: Path | None = None
+    """File for all that travels to the first board and back, as pcap; none: it is not kept."""
     busy_timeout_s: float = 10.0
     """How long a call waits for a board that another call holds."""
     connect_timeout_s: float = 1.5
@@ -38,3 +40,10 @@ class ServerSettings:
     """How many answers to calls with an Idempotency-Key are kept."""
     stored_answer_bytes: int = 64 * 2**20
     """How many bytes these answers may have in all."""
+
+    def capture_of(self, number: int) -> Path | None:
+        """The capture file of a board by its position: ``link.pcap``, then ``link.1.pcap``."""
+        path = self.capture
+        if path is None or number == 0:
+            return path
+        return path.with_suffix(f".{number}{path.suffix}")

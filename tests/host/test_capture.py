@@ -1,12 +1,14 @@
 """Capture files, and a link that writes one. Reads nothing but what it wrote."""
 
 import ast
+import errno
 import io
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
 from starlab_host.capture import Captured, CapturingLink, PcapWriter, captured, read_pcap
 
@@ -91,6 +93,23 @@ def test_a_link_writes_down_both_directions_and_alters_nothing() -> None:
         Captured(1.0, True, b"b"),
         Captured(2.0, False, b"a"),
     ]
+
+
+class FullDisk(io.BytesIO):
+    """Takes the file header, and no packet."""
+
+    def write(self, data: Buffer, /) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+def test_a_full_disk_ends_the_capture_and_not_the_link(caplog: pytest.LogCaptureFixture) -> None:
+    inner = LoopLink()
+    link = CapturingLink(inner, PcapWriter(FullDisk()), clock=lambda: 1.0)
+    link.send([b"a", b"b"])
+    assert [link.receive(0.1), link.receive(0.1)] == [b"a", b"b"]
+    assert caplog.messages == ["the capture ends here: No space left on device"]
 
 
 def test_a_capture_is_continued_and_nothing_else_is(tmp_path: Path) -> None:

@@ -62,11 +62,16 @@ def _record(options: argparse.Namespace) -> int:
         raise _Stop(BOARD, f"there is no way to {options.board}: {error.strerror}") from error
     try:
         writer = PcapWriter(options.output.open("wb", buffering=0))
-        capturing = CapturingLink(link, writer, clock=time.time)
+    except OSError as error:
+        link.close()
+        raise _Stop(FAILED, f"cannot write {options.output}: {error.strerror}") from error
+    capturing = CapturingLink(link, writer, clock=time.time)
+    try:
         proxy = CaptureProxy(capturing, options.host, options.port, clock=time.monotonic)
     except OSError as error:
-        what = error.filename or f"{options.host} port {options.port}"
-        raise _Stop(FAILED, f"cannot use {what}: {error.strerror}") from error
+        capturing.close()
+        where = f"{options.host} port {options.port}"
+        raise _Stop(FAILED, f"cannot listen on {where}: {error.strerror}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: proxy.stop())
     if options.duration is not None:

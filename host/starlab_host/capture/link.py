@@ -1,5 +1,6 @@
 """A link that writes down what it carries. Alters, delays and loses nothing."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,9 +9,13 @@ from pathlib import Path
 from starlab_host.capture.pcap import Captured, PcapWriter
 from starlab_host.links.base import Link
 
+_LOG = logging.getLogger(__name__)
+
 
 class CapturingLink:
     """Any link, with every datagram of both directions in a capture file.
+
+    A capture that cannot be written any more ends, with a word in the log; the link goes on.
 
     Args:
         link: Carries the datagrams; closed with this one.
@@ -25,22 +30,29 @@ class CapturingLink:
         self._writer = writer
         self._clock = clock
         self._writing = threading.Lock()
+        self._works = True
 
     def send(self, datagrams: Sequence[bytes]) -> None:
         """Write down, then send."""
         now = self._clock()
-        with self._writing:
-            for datagram in datagrams:
-                self._writer.write(Captured(now, True, bytes(datagram)))
+        self._note([Captured(now, True, bytes(datagram)) for datagram in datagrams])
         self._link.send(datagrams)
 
     def receive(self, timeout_s: float) -> bytes | None:
         """Receive, then write down."""
         datagram = self._link.receive(timeout_s)
         if datagram is not None:
-            with self._writing:
-                self._writer.write(Captured(self._clock(), False, datagram))
+            self._note([Captured(self._clock(), False, datagram)])
         return datagram
+
+    def _note(self, several: Sequence[Captured]) -> None:
+        with self._writing:
+            try:
+                for one in several if self._works else ():
+                    self._writer.write(one)
+            except OSError as error:
+                self._works = False
+                _LOG.warning("the capture ends here: %s", error.strerror)
 
     def close(self) -> None:
         """Give the link up."""

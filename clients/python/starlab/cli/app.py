@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from starlab.cli import arrays, boards, demo, learning, processes
+from starlab.cli import arrays, boards, captures, demo, learning, processes
 
 app = typer.Typer(
     name="starlab",
@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
-    "Processes": (processes.serve, processes.emulator),
+    "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
     "Boards": (boards.boards, boards.supplies),
     "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),

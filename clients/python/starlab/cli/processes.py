@@ -54,6 +54,14 @@ def serve(
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder for what the server keeps.")] = None,
+    capture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write all that travels to the board and back into this pcap file; one that is "
+            "there is continued. Each further board has its own: link.pcap, link.1.pcap, ...",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
@@ -68,7 +76,7 @@ def serve(
 ) -> None:
     """Run the REST server; without a board it starts an embedded emulator."""
     options = [item for url in board or () for item in ("--board", url)]
-    options += given(host=host, port=port, data=data, seed=seed, device=device)
+    options += given(host=host, port=port, data=data, capture=capture, seed=seed, device=device)
     options += ["--virgin"] * virgin + ["--trust-network"] * trust_network
     become("starlab_api", options, "The server")
 
@@ -115,7 +123,7 @@ def emulator(
     become("starlab_sim", options, "The emulator")
 
 
-def given(**options: str | int | None) -> list[str]:
+def given(**options: str | float | None) -> list[str]:
     """Options that were given, as arguments."""
     return [
         item

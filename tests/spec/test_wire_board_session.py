@@ -5,8 +5,8 @@ from tests.spec.wire_table import LAST, Host, Table, refusal, replies
 
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.board_session import Standing
 from starlab_spec.wire.frames import Event, EventKind, Frame, FrameFlag, FrameType, Hello
+from starlab_spec.wire.standing import MEANINGS, Standing
 from starlab_spec.wire.transactions import Status, Transaction
 
 READ_ONLY, DRY_RUN = FrameFlag.READ_ONLY, FrameFlag.DRY_RUN
@@ -34,7 +34,7 @@ def say(answers: list[Frame]) -> list[tuple[int, str]]:
 def test_every_standing_has_an_action() -> None:
     from starlab_spec.wire.board_session import BoardSession
 
-    assert set(BoardSession._ACTIONS) == set(Standing)
+    assert set(BoardSession.ACTIONS) == set(MEANINGS) == set(Standing)
 
 
 def test_the_next_command_is_executed_and_answered(table: Table, host: Host) -> None:

@@ -7,8 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from starlab_spec.wire.codec import encode_ack, encode_event
 from starlab_spec.wire.errors import TransactionError
@@ -26,6 +25,7 @@ from starlab_spec.wire.frames import (
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
 from starlab_spec.wire.sending import SendWindow
+from starlab_spec.wire.standing import KNOWN, NEW, Standing
 from starlab_spec.wire.transactions import Result, Status, encode_results
 
 
@@ -36,29 +36,6 @@ class Grant:
     window: int
     payload_bytes: int
     features: int
-
-
-class Standing(IntEnum):
-    """Where a command stands by its message id when it arrives."""
-
-    NEXT = 1
-    """The one to execute next."""
-    HELD = 2
-    """Ahead, and already here."""
-    AHEAD = 3
-    """Ahead, inside the window."""
-    OUTSIDE = 4
-    """Ahead, outside the window."""
-    EXECUTING = 5
-    """Being executed."""
-    ANSWERED = 6
-    """Answered, and the reply is known."""
-    FORGOTTEN = 7
-    """Answered so long ago that the reply is forgotten."""
-
-
-_NEW: Final = frozenset({Standing.NEXT, Standing.AHEAD})
-_KNOWN: Final = frozenset({Standing.HELD, Standing.EXECUTING, Standing.ANSWERED})
 
 
 class BoardSession:
@@ -180,14 +157,14 @@ class BoardSession:
 
     def _on_request(self, request: Request, now: float) -> None:
         standing = self._standing(request)
-        if standing in _KNOWN and self._known_key(request, standing) != request.key:
+        if standing in KNOWN and self._known_key(request, standing) != request.key:
             self._reject_reuse(request, now)
             return
-        if request.is_abort and standing in _NEW:
+        if request.is_abort and standing in NEW:
             self._abort_before = max(self._abort_before, request.message_id)
             if self.executing is not None:
                 self.executing.aborted = True
-        self._ACTIONS[standing](self, request, now)
+        self.ACTIONS[standing](self, request, now)
 
     def _standing(self, request: Request) -> Standing:
         number, upcoming = request.message_id, self.next_message
@@ -216,6 +193,7 @@ class BoardSession:
     # ---- what to do with a command, by its standing
 
     def _hold_next(self, request: Request, now: float) -> None:
+        """Executes it as soon as nothing else runs; BUSY if its reply would find no room."""
         if self._cache.make_room() or request.read_only:
             self._hold(request, now)
         else:
@@ -227,21 +205,25 @@ class BoardSession:
             )
 
     def _hold(self, request: Request, now: float) -> None:
+        """Holds it: it is executed in its turn."""
         self._held[request.message_id] = request
 
     def _ignore(self, request: Request, now: float) -> None:
-        """It is here already, and will be executed in its turn."""
+        """Does nothing: it is here already, and is executed in its turn."""
 
     def _say_in_progress(self, request: Request, now: float) -> None:
+        """Answers IN_PROGRESS; the reply follows."""
         self._unasked = None
         self._refuse(request, Status.IN_PROGRESS, f"message {request.message_id} is executing")
 
     def _answer_again(self, request: Request, now: float) -> None:
+        """Sends the reply again, marked REPLAYED; executes nothing."""
         cached = self._cache.get(request.message_id)
         if cached is not None:
             self._replay(request.message_id, cached, now)
 
     def _answer_forgotten(self, request: Request, now: float) -> None:
+        """Answers TOO_OLD; one that only reads is executed anew."""
         if request.read_only and len(self._repeats) < self._cache.capacity:
             self._repeats.append(request)
         elif not request.read_only:
@@ -252,6 +234,7 @@ class BoardSession:
             )
 
     def _reject_outside(self, request: Request, now: float) -> None:
+        """Answers RANGE; does not execute it."""
         self._refuse(
             request,
             Status.RANGE,
@@ -385,7 +368,7 @@ class BoardSession:
         """Send again what is overdue."""
         self._send.expire(now)
 
-    _ACTIONS: ClassVar[Mapping[Standing, Callable[["BoardSession", Request, float], None]]] = {
+    ACTIONS: ClassVar[Mapping[Standing, Callable[["BoardSession", Request, float], None]]] = {
         Standing.NEXT: _hold_next,
         Standing.HELD: _ignore,
         Standing.AHEAD: _hold,

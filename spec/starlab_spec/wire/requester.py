@@ -13,19 +13,12 @@ from starlab_spec.wire import codec
 from starlab_spec.wire.commands import CommandLedger
 from starlab_spec.wire.congestion import RTO_INITIAL_S
 from starlab_spec.wire.errors import DamagedFrame, WireError
-from starlab_spec.wire.frames import (
-    BoardStatus,
-    Frame,
-    FrameFlag,
-    FrameType,
-    Hello,
-    HelloAck,
-    Nak,
-)
+from starlab_spec.wire.frames import BoardStatus, Frame, FrameFlag, FrameType, Hello, HelloAck, Nak
 from starlab_spec.wire.greeting import Greeting
 from starlab_spec.wire.keepalive import Keepalive
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.requester_events import (
+    MOVES,
     Command,
     Ended,
     EndReason,
@@ -36,6 +29,7 @@ from starlab_spec.wire.requester_events import (
     RequesterEvent,
     RequesterState,
     StatusCame,
+    Step,
 )
 from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import Status
@@ -44,7 +38,6 @@ BYE_TRIES: Final = 3
 _BYE: Final = Nak(Status.OK, "it said BYE")
 _BUSY: Final = int(FrameFlag.BUSY)
 _REPLAYED: Final = int(FrameFlag.REPLAYED)
-
 
 _Handler = Callable[["Requester", Frame, float], None]
 
@@ -65,23 +58,19 @@ class Requester:
         self.answer: HelloAck | None = None
         """What the board granted; None until the session is open."""
         self.last_status: BoardStatus | None = None
-        self._frames_received = 0
-        self._frames_dropped = 0
-        self._crc_errors = 0
+        self._frames_received = self._frames_dropped = self._crc_errors = 0
         self._greeting = Greeting(hello, rng)
         self._rng = rng
         self._events: list[RequesterEvent] = []
         self._control: list[bytes] = []
         self._replies_replayed = 0
-        self._byes = 0
-        self._bye_again_at = 0.0
-        self._sent_at = 0.0
-        self._revivals = 0
+        self._byes = self._revivals = 0
+        self._bye_again_at = self._sent_at = 0.0
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
 
     def _enter(self, state: RequesterState) -> None:
         self.state = state
-        self._handlers = self._HANDLERS[state]
+        self._handlers = self.HANDLERS[state]
 
     def _establish(self, answer: HelloAck, their_sequence: int) -> None:
         """Begin with frames and commands on the terms of an answer."""
@@ -140,7 +129,7 @@ class Requester:
     def close(self, now: float) -> None:
         """Say BYE."""
         if self.state is RequesterState.OPEN:
-            self._enter(RequesterState.CLOSING)
+            self._enter(MOVES[self.state][Step.CLOSE])
             self._say_bye(now)
 
     def datagrams(self, now: float) -> list[bytes]:
@@ -223,8 +212,7 @@ class Requester:
             self._ledger.send_again(now)
         if now >= self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted):
             if self._keepalive.exhausted:
-                tried = self._keepalive.what_was_tried(self._send.timeouts)
-                self._end(EndReason.UNANSWERED, tried)
+                self._end(EndReason.UNANSWERED, self._keepalive.what_was_tried(self._send.timeouts))
             else:
                 self.request_status(now)
 
@@ -243,15 +231,17 @@ class Requester:
             self._crc_errors += isinstance(error, DamagedFrame)
 
     def _on_announce(self, frame: Frame, now: float) -> None:
+        """The probe has come back: jumbo frames are asked for."""
         if self._greeting.is_proven_by(frame):
             self._control.append(self._greeting.say(now))
 
     def _on_hello_ack(self, frame: Frame, now: float) -> None:
+        """The session is open on these terms, or, resumed, once STATUS tells where it stands."""
         answer = codec.decode_hello_ack(frame.payload)
         if not self._greeting.is_answered_by(frame) or not answer.session_id:
             self._frames_dropped += 1
             return
-        self._enter(RequesterState.OPEN)
+        self._enter(MOVES[self.state][Step.GRANTED])
         self._establish(answer, frame.sequence)
         if self._greeting.tries == 1:
             self._send.round_trip.measured(now - self._greeting.said_at)
@@ -267,18 +257,18 @@ class Requester:
         self._events.append(Opened(self.answer))
 
     def _on_refusal(self, frame: Frame, now: float) -> None:
+        """The session is refused."""
         if self._greeting.is_answered_by(frame):
             nak = codec.decode_nak(frame.payload)
             self._end(EndReason.REFUSED, nak.detail, nak.status)
 
     def _on_reply(self, frame: Frame, now: float) -> None:
+        """A command has its reply, or has to wait."""
         if not self._of_this_session(frame) or not self._arrived(frame, now):
             return
         command = self._ledger.outstanding.get(frame.message)
-        if command is None:
-            return
-        payload = self._assembler.add(frame)
-        if payload is None:
+        payload = None if command is None else self._assembler.add(frame)
+        if command is None or payload is None:
             return
         if frame.flags & _BUSY:
             self._ledger.put_off(command, now)
@@ -291,15 +281,18 @@ class Requester:
             self._events.append(Replied(frame.message, payload, now - command.submitted_at))
 
     def _on_event(self, frame: Frame, now: float) -> None:
+        """News of a command, or of the board."""
         if self._of_this_session(frame) and self._arrived(frame, now):
             self._events.append(Reported(frame.message, codec.decode_event(frame.payload)))
 
     def _on_ack(self, frame: Frame, now: float) -> None:
+        """Frames have arrived; what was sent before them and is missing is sent again."""
         if self._of_this_session(frame):
             self._heard(now)
             self._delivered(self._send.acknowledge(codec.decode_ack(frame.payload), now))
 
     def _on_status(self, frame: Frame, now: float) -> None:
+        """How the board is; the oldest reply is asked for if the board must have sent it."""
         if not self._of_this_session(frame):
             return
         status = codec.decode_status(frame.payload)
@@ -319,11 +312,13 @@ class Requester:
         self._ledger.ask_again(status, now)
 
     def _on_end(self, frame: Frame, now: float) -> None:
+        """The board ends the session: what has no reply is in doubt."""
         if self._of_this_session(frame):
             nak = codec.decode_nak(frame.payload) if frame.payload else _BYE
             self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
 
     def _on_farewell(self, frame: Frame, now: float) -> None:
+        """The BYE is confirmed."""
         if self._of_this_session(frame):
             self._end(EndReason.CLOSED, "")
 
@@ -366,10 +361,10 @@ class Requester:
         self._control.append(self._send.control(kind, self._receive.expected, message_id=message))
 
     def _end(self, reason: EndReason, detail: str, status: int = Status.OK) -> None:
-        self._enter(RequesterState.CLOSED)
+        self._enter(MOVES[self.state][reason])
         self._events.append(Ended(reason, status, detail))
 
-    _HANDLERS: ClassVar[Mapping[RequesterState, Mapping[int, _Handler]]] = {
+    HANDLERS: ClassVar[Mapping[RequesterState, Mapping[int, _Handler]]] = {
         RequesterState.OPENING: {
             FrameType.ANNOUNCE: _on_announce,
             FrameType.HELLO_ACK: _on_hello_ack,

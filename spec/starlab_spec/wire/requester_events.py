@@ -1,8 +1,9 @@
 """What a host learns from its side of a session: commands outstanding, events, how it ended."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from starlab_spec.wire.frames import BoardStatus, Event, HelloAck
 
@@ -24,6 +25,34 @@ class EndReason(Enum):
     REFUSED = "the board refused the session"
     ENDED_BY_BOARD = "the board ended the session"
     BOARD_RESTARTED = "the board restarted"
+
+
+class Step(Enum):
+    """What takes a session on."""
+
+    GRANTED = "HELLO_ACK comes"
+    CLOSE = "this host closes it"
+
+
+MOVES: Final[Mapping[RequesterState, Mapping[Step | EndReason, RequesterState]]] = {
+    RequesterState.OPENING: {
+        Step.GRANTED: RequesterState.OPEN,
+        EndReason.REFUSED: RequesterState.CLOSED,
+        EndReason.UNANSWERED: RequesterState.CLOSED,
+    },
+    RequesterState.OPEN: {
+        Step.CLOSE: RequesterState.CLOSING,
+        EndReason.ENDED_BY_BOARD: RequesterState.CLOSED,
+        EndReason.BOARD_RESTARTED: RequesterState.CLOSED,
+        EndReason.UNANSWERED: RequesterState.CLOSED,
+    },
+    RequesterState.CLOSING: {
+        EndReason.CLOSED: RequesterState.CLOSED,
+        EndReason.BOARD_RESTARTED: RequesterState.CLOSED,
+    },
+    RequesterState.CLOSED: {},
+}
+"""Where a session goes from each state, and why; there is no other way."""
 
 
 @dataclass(slots=True)

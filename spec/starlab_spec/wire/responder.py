@@ -90,7 +90,7 @@ class Responder(Generic[Peer]):
             frame = decode_frame(datagram)
             holder = self._holder
             if holder is not None and holder.owns(frame):
-                in_session = self._IN_SESSION.get(frame.type)
+                in_session = self.IN_SESSION.get(frame.type)
                 if in_session is not None:
                     if not holder.session.is_of_before(frame):
                         holder.peer = peer
@@ -99,7 +99,7 @@ class Responder(Generic[Peer]):
                     holder.session.heard(frame.acknowledged, now)
                     in_session(self, holder, frame, now)
                     return
-            outside = self._OUTSIDE.get(frame.type)
+            outside = self.OUTSIDE.get(frame.type)
             if outside is not None:
                 outside(self, frame, peer, now)
             elif holder is not None and holder.owns(frame):
@@ -114,15 +114,18 @@ class Responder(Generic[Peer]):
             self.frames_dropped += 1
 
     def _on_command(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        """Takes it in: executed in its turn, or answered, by the standing of its message id."""
         session = holder.session
         session.on_command(frame, now)
         if session.id_reused:
             self._end(Nak(Status.ID_REUSED, "the session ended: a message id was reused"), now)
 
     def _on_ack(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        """Frames have arrived: their replies may be forgotten, what is missing is sent again."""
         holder.session.on_ack(decode_ack(frame.payload), now)
 
     def _on_status_request(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        """Answers STATUS, whatever it executes."""
         session = holder.session
         status = BoardStatus(
             session.next_message,
@@ -135,16 +138,18 @@ class Responder(Generic[Peer]):
         self._out.append((holder.peer, answer))
 
     def _on_bye(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        """Ends the session, answers BYE, goes to SAFE."""
         never_safe = holder.session.never_safe
         self._end(Nak(Status.BAD_REQUEST, "the session was closed"), now, FrameType.BYE)
         if never_safe:
             self._safe_due = None
 
     def _on_reset(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
+        """Ends the session, goes to SAFE."""
         self._end(Nak(Status.BAD_REQUEST, "the session was reset"), now)
 
     def _on_discover(self, frame: Frame, peer: Peer, now: float) -> None:
-        """Say who the board is. One who asks at length is answered at length: that is a probe."""
+        """Says who the board is. One who asks at length is answered at length: that is a probe."""
         identity = encode_json({**self._board.identity(), "in_use": self.in_use})
         length = min(len(frame.payload), JUMBO_PAYLOAD_BYTES)
         answer = Frame(
@@ -170,6 +175,7 @@ class Responder(Generic[Peer]):
     # ---- handshake
 
     def _on_hello(self, frame: Frame, peer: Peer, now: float) -> None:
+        """Grants a session, by HELLO_ACK, or refuses it, by NAK."""
         hello = decode_hello(frame.payload)
         holder = self._holder
         if holder is not None and holder.was_opened_by(frame, peer):
@@ -358,7 +364,7 @@ class Responder(Generic[Peer]):
         if self._running is not None:
             self._running.aborted = True
 
-    _IN_SESSION: ClassVar[
+    IN_SESSION: ClassVar[
         Mapping[int, Callable[["Responder[Any]", Holder[Any], Frame, float], None]]
     ] = {
         FrameType.COMMAND: _on_command,
@@ -369,7 +375,7 @@ class Responder(Generic[Peer]):
     }
     """What a board does with a frame of its session; others are dropped."""
 
-    _OUTSIDE: ClassVar[Mapping[int, Callable[["Responder[Any]", Frame, Any, float], None]]] = {
+    OUTSIDE: ClassVar[Mapping[int, Callable[["Responder[Any]", Frame, Any, float], None]]] = {
         FrameType.DISCOVER: _on_discover,
         FrameType.HELLO: _on_hello,
     }

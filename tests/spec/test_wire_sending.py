@@ -289,6 +289,14 @@ def test_timeouts_stay_between_floor_and_cap_with_a_tenth_of_jitter() -> None:
     assert trip.probe_s == PROBE_FLOOR_S
 
 
+def test_an_hour_asleep_is_no_round_trip() -> None:
+    trip = RoundTrip(NoJitter())
+    trip.measured(0.001)
+    trip.measured(3600.0)
+    assert trip.smoothed_s == pytest.approx(0.875 * 0.001 + 0.125 * RTO_CAP_S)
+    assert trip.probe_s < RTO_CAP_S
+
+
 def test_a_frame_sent_twice_is_no_measurement() -> None:
     sender = Sender()
     sender.queue(1)

@@ -34,7 +34,11 @@ class RoundTrip:
         """How long after the last frame to probe the tail: two round trips."""
 
     def measured(self, sample_s: float) -> None:
-        """Take in the round-trip time of a frame that was sent once (Karn's rule)."""
+        """Take in the round-trip time of a frame that was sent once (Karn's rule).
+
+        What is longer than the longest timeout tells of a machine that slept, not of the link.
+        """
+        sample_s = min(sample_s, RTO_CAP_S)
         smoothed = self.smoothed_s
         if smoothed is None:
             smoothed = self.least_s = sample_s

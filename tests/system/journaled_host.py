@@ -49,6 +49,9 @@ class Plan:
         seed: Decides all steps.
         pulses: Number of steps.
         array: 1 or 2.
+
+    Attributes:
+        cells: Flat index of each step's cell.
     """
 
     def __init__(self, seed: int, pulses: int, array: int = 1) -> None:
@@ -56,13 +59,13 @@ class Plan:
         self.pulses = pulses
         rng = np.random.default_rng(seed)
         self._kinds = rng.integers(0, 2, pulses)
-        self._cells = rng.integers(0, self.array.cells, pulses)
+        self.cells = rng.integers(0, self.array.cells, pulses)
 
     def counts(self, steps: Iterable[int] | None = None) -> NDArray[np.int64]:
         """Pulses of some steps, of all by default: shape (SET and RESET, 2, inputs, outputs)."""
         chosen = np.arange(self.pulses) if steps is None else np.fromiter(steps, np.int64)
         counts = np.zeros((2, self.array.cells), np.int64)
-        np.add.at(counts, (self._kinds[chosen], self._cells[chosen]), 1)
+        np.add.at(counts, (self._kinds[chosen], self.cells[chosen]), 1)
         return counts.reshape(2, *self.array.shape)
 
     def command(self, steps: Sequence[int]) -> list[Transaction]:
@@ -78,7 +81,7 @@ class Plan:
         return transactions
 
     def _pulse(self, step: int) -> list[Transaction]:
-        plane, row, column = map(int, np.unravel_index(self._cells[step], self.array.shape))
+        plane, row, column = map(int, np.unravel_index(self.cells[step], self.array.shape))
         kind = Operation[PulseKind(self._kinds[step]).name]
         if self.array.number == 1:
             row_word = register("ROW").pack(block=3 - row // 196, offset=row % 196)
@@ -149,14 +152,14 @@ def _connected(journal: Journal, boot_id: int, *, resumed: bool, found: object) 
         "not_sent": recovered.not_sent,
         "unknown": recovered.unknown,
     }
-    steps = {name: _union(_steps, entries) if fresh else () for name, entries in groups.items()}
+    steps = {name: _union(steps_of, entries) if fresh else () for name, entries in groups.items()}
     return {"event": "connected", "boot_id": boot_id, "resumed": resumed, **steps}
 
 
 def _left(journal: Journal, plan: Plan) -> list[int]:
     """Steps to be sent: those of the newest entries that were not, and all after them."""
     entries = journal.newest()
-    begun = _union(_steps, entries)
+    begun = _union(steps_of, entries)
     spent = set(_union(_spent, entries))
     first_unbegun = max(begun, default=-1) + 1
     return sorted(set(begun) - spent) + list(range(first_unbegun, plan.pulses))
@@ -164,17 +167,17 @@ def _left(journal: Journal, plan: Plan) -> list[int]:
 
 def _progress(journal: Journal) -> Progress:
     entries = journal.newest()
-    begun = _union(_steps, entries)
+    begun = _union(steps_of, entries)
     open_steps = set(begun) - set(_union(_spent, entries))
     settled = max(begun, default=-1) + 1 - len(open_steps)
-    return Progress(settled, _union(_steps, journal.in_doubt()))
+    return Progress(settled, _union(steps_of, journal.in_doubt()))
 
 
 def _union(part: Callable[[Entry], Steps], entries: Iterable[Entry]) -> Steps:
     return tuple(sorted({step for entry in entries for step in part(entry)}))
 
 
-def _steps(entry: Entry) -> Steps:
+def steps_of(entry: Entry) -> Steps:
     """The steps of a command."""
     words = entry.note.removeprefix("steps ").split("..")
     return tuple(range(int(words[0]), int(words[1]) + 1)) if entry.note else ()
@@ -185,8 +188,8 @@ def _spent(entry: Entry) -> Steps:
     if entry.state is EntryState.NOT_SENT:
         return ()
     if entry.state is EntryState.REFUSED:
-        return _steps(entry)[: max((entry.executed or 0) // _PER_STEP - 1, 0)]
-    return _steps(entry)
+        return steps_of(entry)[: max((entry.executed or 0) // _PER_STEP - 1, 0)]
+    return steps_of(entry)
 
 
 def _batches(steps: Sequence[int], size: int) -> Iterator[Steps]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ class Soak:
         assert (self.folder / "board.log").read_bytes() == b""
         plan = Plan(self.seed, self.pulses)
         with Journal(self.folder / "journal") as journal:
-            commands = [journaled_host._steps(entry) for entry in journal.in_doubt()]
+            commands = [journaled_host.steps_of(entry) for entry in journal.in_doubt()]
         doubtful = [step for command in commands for step in command]
         last = self.words()[-1]
         assert last == {"event": "finished", "settled": self.pulses, "in_doubt": sorted(doubtful)}
@@ -146,21 +147,36 @@ class Soak:
         extra = counts - (plan.counts() - plan.counts(doubtful)).sum(axis=0)
         assert extra.min() >= 0, "a pulse that the journal says was executed is missing"
         assert (extra <= plan.counts(doubtful).sum(axis=0)).all(), "a pulse came twice"
-        applied = sum(self._leading(plan, command, extra) for command in commands)
-        assert extra.sum() == applied
+        applied = explained(plan, commands, extra)
         assert lifetime == counts.sum() == self.pulses - len(doubtful) + applied
         self.events["in doubt"] = len(doubtful)
         self.events["in doubt, applied"] = applied
 
-    @staticmethod
-    def _leading(plan: Plan, command: tuple[int, ...], extra: NDArray[np.int64]) -> int:
-        """Steps of a command in doubt that were applied: a leading part of them.
 
-        Cells of doubtful commands are rarely the same; where they are, the first explains it.
-        """
-        applied = [step for step in command if (extra * plan.counts([step]).sum(axis=0)).any()]
-        assert applied == list(command[: len(applied)])
-        return len(applied)
+def explained(plan: Plan, commands: Sequence[tuple[int, ...]], extra: NDArray[np.int64]) -> int:
+    """Steps in doubt that were applied; of each command a leading part, which explains all pulses.
+
+    Args:
+        plan: What the steps are.
+        commands: Those in doubt.
+        extra: Pulses of each cell beyond those that are certain.
+    """
+    cells = [[int(plan.cells[step]) for step in command] for command in commands]
+    doubtful = Counter(cell for command in cells for cell in command)
+    left = Counter({int(cell): int(extra.flat[cell]) for cell in np.flatnonzero(extra)})
+    lengths = []
+    for command in cells:
+        sure = (n for n, cell in enumerate(command) if doubtful[cell] == 1 and left[cell])
+        lengths.append(max(sure, default=-1) + 1)
+    for command, length in zip(cells, lengths, strict=True):
+        left.subtract(command[:length])
+    # what is left was applied to cells of several commands: whichever can explain it
+    for number, command in enumerate(cells):
+        while lengths[number] < len(command) and left[command[lengths[number]]] > 0:
+            left[command[lengths[number]]] -= 1
+            lengths[number] += 1
+    assert not any(left.values()), "pulses that no command in doubt explains"
+    return sum(lengths)
 
 
 def counts_of(board: BoardProcess) -> tuple[NDArray[np.int64], int]:

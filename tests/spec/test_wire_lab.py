@@ -17,7 +17,7 @@ HOUR_S = 3600.0
 seeds = st.integers(0, 2**32)
 networks = st.builds(
     Network,
-    loss=st.floats(0, 0.3),
+    loss=st.floats(0, 0.2),
     duplication=st.floats(0, 0.3),
     jitter_s=st.sampled_from([0.0, 0.001, 0.05]),
 )

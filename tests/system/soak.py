@@ -7,12 +7,14 @@ being in doubt. Reads cells and journal only when the host has finished.
 import itertools
 import json
 import math
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,10 @@ BAD_NETWORK = Faults(loss=0.05, duplication=0.05, reordering=0.1, corruption=0.0
 ROOT = Path(__file__).parents[2]
 
 
+KILLED = ("host killed", "board killed")
+ASLEEP = ("host asleep", "board asleep")
+
+
 @dataclass
 class Soak:
     """One soak: run it, then look at what it met.
@@ -38,20 +44,22 @@ class Soak:
     Attributes:
         folder: For the board's state, the journal and the host's words.
         pulses: Length of the plan.
-        seed: Of the plan, the network, the victims and the times of their death.
-        lives_s: Somebody is killed after a time between these, and again, until all is done.
-        deaths: So often at most.
-        orderly: Host and board die in turn, each after the host has connected. Otherwise whoever
-            it may be, while they connect as well.
+        seed: Of the plan, the network, and what happens when.
+        pauses_s: Something happens after a time between these, and again, until all is done.
+        times: So often at most.
+        what: May happen: some of `KILLED` and `ASLEEP`.
+        orderly: These happen in turn, each after the host has connected. Otherwise any of them,
+            and in the middle of another one's consequences.
         batches: Steps in one command: each host draws one of these.
-        events: How often a host said what, how often each was killed, what the network did.
+        events: How often what happened, hosts said what, and the network did what.
     """
 
     folder: Path
     pulses: int
     seed: int
-    lives_s: tuple[float, float]
-    deaths: float = math.inf
+    pauses_s: tuple[float, float]
+    times: float = math.inf
+    what: tuple[str, ...] = (*KILLED, *KILLED, *ASLEEP)
     orderly: bool = False
     batches: tuple[int, ...] = (1, 4, 16, 17, 60)
     events: Counter[str] = field(default_factory=Counter)
@@ -72,37 +80,51 @@ class Soak:
         ):
             url = "udp://{}:{}".format(*proxy.address)
             host = self._host(url)
-            for death in itertools.count():
-                if not self._lives(host, death):
-                    break
-                if self._host_dies(death):
-                    host.kill()
-                    host.wait()
-                    self.events["host killed"] += 1
-                    host = self._host(url)
-                else:
-                    board.kill()
-                    time.sleep(self._rng.uniform(0, 0.5))
-                    board.start()
-                    self.events["board killed"] += 1
+            try:
+                for happening in self._happenings():
+                    if self._has_ended(host, happening):
+                        break
+                    self.events[happening] += 1
+                    if happening == "host killed":
+                        host.kill()
+                        host.wait()
+                        host = self._host(url)
+                    elif happening == "board killed":
+                        board.kill()
+                        time.sleep(self._rng.uniform(0, 0.5))
+                        board.start()
+                    else:
+                        pid = host.pid if happening == "host asleep" else board.pid
+                        os.kill(pid, signal.SIGSTOP)
+                        time.sleep(self._rng.uniform(0, 5))
+                        os.kill(pid, signal.SIGCONT)
+            finally:
+                host.kill()
             assert host.returncode == 0, (self.folder / "host.log").read_text(encoding="utf-8")
             for way, tally in proxy.tallies().items():
                 self.events.update({f"{what} {way}": many for what, many in tally.items()})
             self._count_words()
             self._check(board)
 
-    def _lives(self, host: "subprocess.Popen[bytes]", death: int) -> bool:
-        """Wait until somebody has to die; whether the host has not ended before."""
+    def _happenings(self) -> Iterator[str]:
+        """What happens, one after the other; empty once nothing does any more."""
+        for number in itertools.count():
+            if number >= self.times:
+                yield ""
+            elif self.orderly:
+                yield self.what[number % len(self.what)]
+            else:
+                yield self._rng.choice(self.what)
+
+    def _has_ended(self, host: "subprocess.Popen[bytes]", happening: str) -> bool:
+        """Wait until something happens; whether the host has ended before."""
         while self.orderly and host.poll() is None and not self._connected():
             time.sleep(0.01)
         try:
-            host.wait(self._rng.uniform(*self.lives_s) if death < self.deaths else None)
+            host.wait(self._rng.uniform(*self.pauses_s) if happening else None)
         except subprocess.TimeoutExpired:
-            return True
-        return False
-
-    def _host_dies(self, death: int) -> bool:
-        return death % 2 == 0 if self.orderly else self._rng.random() < 0.6
+            return False
+        return True
 
     def _connected(self) -> bool:
         """Whether the host that was started last has been."""

@@ -96,10 +96,11 @@ class CaptureProxy:
             host = self._host
             if datagram is None or host is None:
                 continue
-            with contextlib.suppress(OSError):
-                self._socket.sendto(datagram, host)
+            # before the host knows of it: else another one's datagram could still slip in
             kind = datagram[_TYPE_AT : _TYPE_AT + 1]
             if kind == _BEGINS:
                 self._has_session = True
             elif kind in _ENDS:
                 self._has_session = False
+            with contextlib.suppress(OSError):
+                self._socket.sendto(datagram, host)

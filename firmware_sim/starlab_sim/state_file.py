@@ -6,6 +6,7 @@ change, the file keeps a copy until the chunk is complete: whoever opens it next
 left in part. That saves the process, not the machine: nothing waits for the disk.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -114,13 +115,16 @@ def _mapped(descriptor: int, path: Path) -> NDArray[np.void]:
     except OSError:
         raise StateUnusable(f"{path} is in use by another emulator") from None
     head = MAGIC + VERSION.to_bytes(8, "little")
-    size = os.fstat(descriptor).st_size
-    if size and (os.pread(descriptor, len(head), 0) != head or size > _FILE.itemsize):
+    kept = os.pread(descriptor, _FILE.itemsize + 1, 0)
+    size, begin, rest = len(kept), kept[: len(head)], kept[len(head) :]
+    was_being_made = begin in (b"", head) and not rest.strip(b"\0")
+    if not (was_being_made or (begin == head and size == _FILE.itemsize)):
         raise StateUnusable(f"{path} is no state of an emulated board, or of another version")
     try:
-        os.pwrite(descriptor, head, 0)
+        size += os.pwrite(descriptor, head[size:], size)
         # room is made now: a full disk met later, through the mapping, would kill the process
-        os.posix_fallocate(descriptor, 0, _FILE.itemsize)
+        if size + os.pwrite(descriptor, bytes(_FILE.itemsize - size), size) < _FILE.itemsize:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         mapping = mmap.mmap(descriptor, _FILE.itemsize)
     except OSError as error:
         raise StateUnusable(f"{path}: {error.strerror}") from None

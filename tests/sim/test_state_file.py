@@ -159,6 +159,18 @@ def test_a_file_that_is_something_else_is_left_alone(tmp_path: Path, content: by
     assert path.read_bytes() == content
 
 
+def test_a_file_that_lost_its_end_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "chip"
+    with kept(path) as state:
+        state.label = b"a chip"
+        Chip(seed=3, store=state)
+    content = path.read_bytes()[:-1]
+    path.write_bytes(content)
+    with pytest.raises(StateUnusable, match="is no state of an emulated board"):
+        StateFile(path)
+    assert path.read_bytes() == content
+
+
 def test_a_file_that_cannot_be_opened_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StateUnusable, match="Is a directory"):
         StateFile(tmp_path)

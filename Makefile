@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help venv dev demo test test-slow test-compose lint format bench bench-peers docs-tables clean
+.PHONY: help venv dev demo test test-slow test-compose lint format bench bench-peers validate docs-tables clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ bench: venv  ## Measure against the peers and the targets; writes docs/benchmark
 
 bench-peers:  ## The peers' own environment, benchmarks/.peers (a quarter of an hour)
 	benchmarks/peers.sh
+
+validate: venv  ## Compare the emulated chip with references; writes docs/validation.md
+	$(BIN)/python -m benchmarks.validation $(VALIDATE)
 
 docs-tables: venv  ## Generated parts of the documentation
 	$(BIN)/python docs/tables.py

@@ -15,6 +15,7 @@ from benchmarks.working_point import CONVERTERS, READING, TARGET_OFF, TARGET_ON,
 
 from starlab import datasets
 from starlab_sim.chip import Chip, Learning, Schedule, Tuning, targets_of, warm_up
+from starlab_sim.effects import CycleNoise, Effects
 from starlab_spec.samples import pack_samples
 
 GROUP = "Emulation, 784 x 100 tile"
@@ -45,7 +46,9 @@ class OurChip:
         digits = datasets.mnist()[0].head(SAMPLES)
         self._samples = pack_samples(datasets.unpack(digits.images))
         self._targets = targets_of(digits.labels, on=TARGET_ON, off=TARGET_OFF)
-        self._chip = Chip(seed=1, formed=True, cycle_noise_uS=cycle_noise_uS)
+        self._chip = Chip(
+            seed=1, formed=True, effects=Effects(cycle_noise=CycleNoise(cycle_noise_uS))
+        )
         self._fresh_uS = self._chip.conductance_uS(1)
         self._random_uS = np.random.default_rng(1).normal(11, 4, (2, 100, 10)).clip(2.5, 19.5)
         self._learning = learning

@@ -26,6 +26,7 @@ from starlab_sim.chip import (
     Tuning,
     targets_of,
 )
+from starlab_sim.effects import CycleNoise, Effects
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.samples import pack_samples
 from starlab_spec.supplies import supply
@@ -74,7 +75,7 @@ def program_array2(chip: Chip, rng: np.random.Generator) -> None:
 
 def virgin_to_ready(seed: int, device: str, cycle_noise_uS: float) -> Chip:
     """A chip, formed, with random weights in array 2."""
-    chip = Chip(seed=seed, device=device, cycle_noise_uS=cycle_noise_uS)
+    chip = Chip(seed=seed, device=device, effects=Effects(cycle_noise=CycleNoise(cycle_noise_uS)))
     for geometry in (ARRAY1, ARRAY2):
         everything = np.ones(geometry.shape, np.bool_)
         forming = READING.pulse(PulseKind.FORM, 12_800)

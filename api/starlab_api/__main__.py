@@ -199,6 +199,12 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
     add("--device", default=given("DEVICE", "nonlinear-3"), help="emulator: model of its cells")
     add("--virgin", action="store_true", default=flag("VIRGIN"), help="emulator: unformed cells")
     add(
+        "--effects",
+        default=given("EFFECTS", "none"),
+        metavar="none|all|JSON|FILE.toml",
+        help="emulator: what it does that an ideal board does not (default: %(default)s)",
+    )
+    add(
         "--trust-network",
         action="store_true",
         default=flag("TRUST_NETWORK"),
@@ -238,7 +244,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             raise _Stop(USAGE, str(error)) from error
     return ServerSettings(
         boards=tuple(options.board),
-        emulator=EmulatorSettings(options.seed, options.device, options.virgin),
+        emulator=EmulatorSettings(options.seed, options.device, options.virgin, options.effects),
         data=options.data,
         capture=options.capture,
     )

@@ -14,6 +14,8 @@ class EmulatorSettings:
     """Device model of the cells."""
     virgin: bool = False
     """Whether its cells start unformed."""
+    effects: str = "none"
+    """What it does that an ideal board does not: as option --effects of the emulator."""
 
 
 @dataclass(frozen=True, slots=True)

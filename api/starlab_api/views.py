@@ -33,6 +33,7 @@ _IDENTITY: Final = (
     "boot_id",
     "geometry",
     "device_model",
+    "effects",
     "emulated",
 )
 """What a board says of itself, by the same names here and there."""

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Final
 from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
 from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.effects import NONE, Effects
 from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
 from starlab_sim.errors import Refused, StateUnusable
 from starlab_sim.network_faults import Network
@@ -40,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator until it is told to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
     seed = random.SystemRandom().randrange(SEED_MAX) if options.seed is None else options.seed
-    specimen = Specimen(seed=seed, device=options.device, virgin=options.virgin)
+    specimen = Specimen(
+        seed=seed, device=options.device, virgin=options.virgin, effects=options.effects
+    )
     # session and boot ids must differ from those of every earlier run, whatever the chip's seed
     rng = random.Random()
     network = Network(time.monotonic)
@@ -117,11 +121,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
     parser.add_argument(
+        "--effects",
+        type=_effects,
+        default=NONE,
+        metavar="none|all|JSON|FILE.toml",
+        help="what the board does that an ideal one does not, such as "
+        """'{"wires": {"mode": "exact"}, "spread": true}'""",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="FILE",
         help="keep the chip in this file, whatever becomes of the process; if a chip is in it, it "
-        "is the one, and --seed, --device and --virgin do not matter",
+        "is the one, and --seed, --device, --virgin and --effects do not matter",
     )
     parser.add_argument(
         "--faults",
@@ -135,6 +147,19 @@ def _parser() -> argparse.ArgumentParser:
         "--exit-with-parent", action="store_true", help="exit when standard input ends"
     )
     return parser
+
+
+def _effects(text: str) -> Effects:
+    try:
+        if text.endswith(".toml"):
+            return Effects.load(Path(text))
+        return Effects.read(text if text in ("none", "all") else decode_json(text.encode()))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    except (Refused, SpecError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _faults(text: str) -> FaultRequest:

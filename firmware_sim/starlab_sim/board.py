@@ -353,6 +353,8 @@ class Board:
         specimen = request.other_chip(self._socket.holding.specimen)
         if specimen is not None:
             self._socket.exchange(specimen)
+        if request.effects is not None:
+            self._socket.change_effects(request.effects)
         if request.advance_ticks:
             self._socket.advance(request.advance_ticks)
         if request.restart:

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from starlab_sim.chip import Chip, Store, Volatile
+from starlab_sim.effects import Effects
 from starlab_sim.specimen import Specimen
 
 
@@ -27,13 +28,16 @@ class Holding:
 
     def label(self) -> bytes:
         """As a store keeps it."""
-        return json.dumps(asdict(self)).encode()
+        specimen = {**asdict(self.specimen), "effects": self.specimen.effects.json()}
+        return json.dumps({**asdict(self), "specimen": specimen}).encode()
 
     @classmethod
     def of(cls, label: bytes) -> "Holding":
         """What a store has kept."""
         values = json.loads(label)
-        return cls(**{**values, "specimen": Specimen(**values["specimen"])})
+        specimen = values["specimen"]
+        specimen["effects"] = Effects.read(specimen["effects"])
+        return cls(**{**values, "specimen": Specimen(**specimen)})
 
 
 class ChipSocket:
@@ -87,6 +91,12 @@ class ChipSocket:
         self._fit(
             replace(self.holding, specimen=specimen, pulses_before=pulses, ticks_before=ticks)
         )
+
+    def change_effects(self, effects: Effects) -> None:
+        """Let the chip do other things that an ideal one does not; its cells stay as they are."""
+        specimen = replace(self.holding.specimen, effects=effects)
+        self.chip.change_effects(effects)
+        self._note(replace(self.holding, specimen=specimen))
 
     def advance(self, ticks: int) -> None:
         """Let time pass."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
 from starlab_sim.faults import FAULT_BITS
 from starlab_sim.network_faults import NetworkFaults
@@ -75,6 +76,8 @@ class EmulatorRequest:
     """Put in a fresh chip of this device model."""
     virgin: bool | None = None
     """Put in a fresh chip, virgin or formed."""
+    effects: Effects | None = None
+    """What the board is to do from now on that an ideal one does not; None: what it does."""
     faults: FaultRequest = field(default_factory=FaultRequest)
     """Latches to trip, a bad network, a power failure to come."""
     restart: bool = False
@@ -109,6 +112,8 @@ def parse_request(data: bytes) -> EmulatorRequest:
     """
     values = decode_json(data)
     _check("emulator command", "", values, _COMMANDS)
+    if "effects" in values:
+        values["effects"] = Effects.read(values["effects"])
     if "faults" in values:
         values["faults"] = fault_request(values["faults"])
     if "pulse_counts" in values:
@@ -189,6 +194,7 @@ _COMMANDS: Final[_Keys] = {
     "seed": ("an integer", _is_integer),
     "device_model": (f"one of {', '.join(PRESET_NAMES)}", _is_model),
     "virgin": ("true or false", _is_flag),
+    "effects": ('"none", "all" or an object', lambda v: isinstance(v, str | dict)),
     "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),
     "restart": ("true or false", _is_flag),
     "pulse_counts": ("an object with array and address", _names_array_and_address),

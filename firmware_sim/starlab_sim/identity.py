@@ -28,6 +28,7 @@ def identity(chip: Chip, *, serial: str, boot_id: int, boots: int) -> dict[str, 
         "boots": boots,
         "geometry": {f"array{a.number}": [a.inputs, a.outputs] for a in (ARRAY1, ARRAY2)},
         "device_model": chip.device.name,
+        "effects": list(chip.effects.on),
         "emulated": True,
         "memory_bytes": MEMORY_BYTES,
     }

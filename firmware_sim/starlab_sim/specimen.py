@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from starlab_sim.chip import Chip, Store
+from starlab_sim.effects import NONE, Effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,8 @@ class Specimen:
     """Name of its device model."""
     virgin: bool = False
     """Delivered virgin, or formed at mid window."""
+    effects: Effects = NONE
+    """What it does that an ideal one does not."""
 
     def make(self, store: Store | None = None, *, life: int = 0) -> Chip:
         """A chip of this kind.
@@ -27,5 +30,10 @@ class Specimen:
             UnknownName: There is no such device model.
         """
         return Chip(
-            seed=self.seed, device=self.device, formed=not self.virgin, store=store, life=life
+            seed=self.seed,
+            device=self.device,
+            formed=not self.virgin,
+            effects=self.effects,
+            store=store,
+            life=life,
         )

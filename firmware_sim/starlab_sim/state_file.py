@@ -21,8 +21,8 @@ from starlab_sim.chip.store import CHIP, Rows
 from starlab_sim.errors import StateUnusable
 
 MAGIC: Final = b"STLRCHIP"
-VERSION: Final = 1
-_STATE: Final = np.dtype([("label", "S1024"), ("chip", CHIP)], align=True)
+VERSION: Final = 2
+_STATE: Final = np.dtype([("label", "S8192"), ("chip", CHIP)], align=True)
 _FILE: Final = np.dtype(
     [
         ("magic", "S8"),

@@ -72,6 +72,7 @@ def board_of(board_id: str) -> dict[str, Any]:
         "recovered": None,
         "geometry": None,
         "device_model": "nonlinear-3",
+        "effects": [],
         "emulated": True,
         "lifetime_pulses": 0,
         "faults": [],

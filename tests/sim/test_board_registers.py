@@ -136,6 +136,7 @@ def test_identity_is_in_registers_and_json(bench: "Bench") -> None:
         "boots": 1,
         "geometry": {"array1": [784, 100], "array2": [100, 10]},
         "device_model": "nonlinear-3",
+        "effects": [],
         "emulated": True,
         "memory_bytes": 134217728,
     }

@@ -23,6 +23,7 @@ from starlab_sim.chip import (
     TuningStep,
     targets_of,
 )
+from starlab_sim.effects import CycleNoise, Effects
 from starlab_spec import stellar
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.samples import pack_samples
@@ -34,7 +35,12 @@ CYCLIC, NON_CYCLIC = Schedule.cyclic(), Schedule.non_cyclic()
 
 def working_chip(seed: int = 1, device: str = "linear", cycle_noise_uS: float = 0.0) -> Chip:
     """Random weights in both arrays, so that every rule has something to decide."""
-    chip = Chip(seed=seed, device=device, formed=True, cycle_noise_uS=cycle_noise_uS)
+    chip = Chip(
+        seed=seed,
+        device=device,
+        formed=True,
+        effects=Effects(cycle_noise=CycleNoise(cycle_noise_uS)),
+    )
     rng = np.random.default_rng(seed)
     chip.set_conductance_uS(1, rng.normal(11, 3, (2, 784, 100)))
     chip.set_conductance_uS(2, rng.normal(11, 4, (2, 100, 10)))

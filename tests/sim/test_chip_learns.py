@@ -14,6 +14,7 @@ from starlab_sim.chip import (
     Tuning,
     targets_of,
 )
+from starlab_sim.effects import CycleNoise, Effects
 from starlab_spec.samples import pack_samples
 from starlab_spec.supplies import supply
 
@@ -41,7 +42,7 @@ def test_a_third_of_an_epoch_teaches_nine_digits_of_ten(
     training, testing = mnist()
     samples = pack_samples(unpack(training.images[:DIGITS]))
     targets = targets_of(training.labels[:DIGITS], on=400, off=-160)
-    chip = Chip(seed=1, formed=True, cycle_noise_uS=cycle_noise_uS)
+    chip = Chip(seed=1, formed=True, effects=Effects(cycle_noise=CycleNoise(cycle_noise_uS)))
     chip.set_conductance_uS(2, np.random.default_rng(1).normal(11, 4, (2, 100, 10)))
     converters = Converters(bits2=7, integration1_ns=250, integration2_ns=150)
     learning = Learning(threshold=220, hidden_threshold_uS=2.5, c1=250, activation=Activation.NONE)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip import Chip, Converters, Forming, PulseConditions, PulseKind, Rails
 from starlab_sim.devices import DeviceModel, StepTable, preset
+from starlab_sim.effects import CycleNoise, Effects
 from starlab_spec.errors import LimitExceeded, ShapeError, UnknownName
 
 RAILS = Rails()
@@ -136,7 +137,9 @@ def test_several_pulses_are_as_many_single_ones() -> None:
 
 
 def test_a_pulse_below_its_threshold_moves_nothing_even_with_noise() -> None:
-    chip = Chip(seed=2, formed=True, device="measured", cycle_noise_uS=0.5)
+    chip = Chip(
+        seed=2, formed=True, device="measured", effects=Effects(cycle_noise=CycleNoise(0.5))
+    )
     before = chip.conductance_uS(1)
     chip.pulse(1, PulseKind.SET, every(SHAPE1), PulseConditions(1400.0, 1813.0, 300))
     assert np.array_equal(chip.conductance_uS(1), before)
@@ -156,7 +159,7 @@ def test_the_measured_steps_have_the_measured_mean_and_deviation() -> None:
 
 
 def test_cycle_noise_adds_to_a_quiet_model_and_scales_with_the_step() -> None:
-    chip = Chip(seed=2, cycle_noise_uS=0.1)
+    chip = Chip(seed=2, effects=Effects(cycle_noise=CycleNoise(0.1)))
     halved = PulseConditions(SET1.amplitude_mv, SET1.gate_mv, 150)
     for pulse, factor in ((SET1, 1.0), (halved, 0.5)):
         chip.set_conductance_uS(1, np.full(SHAPE1, 11.9))
@@ -271,8 +274,8 @@ def test_impossible_requests_are_refused() -> None:
         chip.conductance_uS(3)
     with pytest.raises(ShapeError, match="conductance of array 2 has shape"):
         chip.set_conductance_uS(2, np.zeros(SHAPE1))
-    with pytest.raises(LimitExceeded, match="cycle noise -1 uS"):
-        Chip(cycle_noise_uS=-1)
+    with pytest.raises(LimitExceeded, match=r"cycle_noise\.step_uS -1 uS is below the 0 uS limit"):
+        Effects(cycle_noise=CycleNoise(-1))
     with pytest.raises(UnknownName):
         Chip(device="ideal")
 

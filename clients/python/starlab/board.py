@@ -201,10 +201,11 @@ class Board:
         return self._send(calls.acknowledge(self.id, entries))
 
     def emulator(self, **commands: Any) -> EmulatorReply:
-        """Tell an emulated board: advance_s, faults, seed, device_model, virgin, restart.
+        """Tell an emulated board: advance_s, faults, seed, device_model, virgin, effects, restart.
 
         ``faults`` is a list of latches to trip, or has the form of
-        :class:`starlab_contract.EmulatorFaults`: ``{"network": {"loss": 0.05}}``.
+        :class:`starlab_contract.EmulatorFaults`: ``{"network": {"loss": 0.05}}``. ``effects`` is
+        "none", "all", or names what the board does: ``{"wires": {"mode": "exact"}}``.
         """
         return self._send(calls.emulator(self.id, commands))
 

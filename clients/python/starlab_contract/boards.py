@@ -104,6 +104,8 @@ class Board(ReplyBody):
     geometry: Geometry | None
     device_model: str | None
     """Model of the cells; emulated boards only."""
+    effects: list[str] | None
+    """What it does that an ideal board does not; emulated boards only."""
     emulated: bool | None
     lifetime_pulses: int | None
     """Pulses on all cells in the board's life."""
@@ -144,6 +146,8 @@ class FoundBoard(ReplyBody):
     geometry: Geometry | None = None
     device_model: str | None = None
     """Model of the cells; emulated boards only."""
+    effects: list[str] | None = None
+    """What it does that an ideal board does not; emulated boards only."""
     emulated: bool | None = None
     in_use: bool | None = None
     """Whether some host has a session with it."""

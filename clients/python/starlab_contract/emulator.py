@@ -1,6 +1,6 @@
 """What an emulated board can be told, and what it answers. Emulates nothing."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,9 @@ class EmulatorCommands(RequestBody):
     """A fresh chip of cells of that model."""
     virgin: bool | None = None
     """A fresh chip, unformed (true) or formed (false)."""
+    effects: Literal["none", "all"] | dict[str, Any] | None = None
+    """What it does from now on that an ideal board does not, instead of what it did: an object with
+    an entry for each effect that is on, its parameters or `true`; its cells stay as they are."""
     restart: bool | None = None
     """Power-cycle the board: registers and supplies reset, cells kept."""
 

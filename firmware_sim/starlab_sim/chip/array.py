@@ -21,6 +21,7 @@ from starlab_sim.devices import (
     can_form,
     step_factor,
 )
+from starlab_sim.effects import Effects
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.geometry import (
     ArrayGeometry,
@@ -41,6 +42,7 @@ class CellArray:
         pulses: Same shape, uint32: pulses of any kind that each cell has had.
         formable: Same shape, bool: False for cells that no FORM pulse will ever form.
         rng: Noise of pulses and of forming.
+        effects: What the cells do that ideal ones do not.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class CellArray:
         seed: np.random.SeedSequence,
         device: DeviceModel,
         forming: Forming,
-        cycle_noise_uS: float,
+        effects: Effects,
         *,
         formed: bool,
         cells: NDArray[np.void],
@@ -62,7 +64,7 @@ class CellArray:
             seed: Decides the cells, and later their noise.
             device: What SET and RESET pulses do.
             forming: Yield, and what FORM does.
-            cycle_noise_uS: Standard deviation that each nominal pulse adds to the model's own.
+            effects: What they do that ideal cells do not.
             formed: Deliver the array formed.
             cells: Where they are kept.
             life: 0: fresh cells. Any other number: those that are kept there, with noise of
@@ -75,7 +77,7 @@ class CellArray:
         self.geometry = geometry
         self._forming = forming
         self._device = device
-        self._cycle_noise_uS = cycle_noise_uS
+        self.effects = effects
         self.conductance_uS: NDArray[np.float32] = cells["conductance_uS"]
         self.pulses: NDArray[np.uint32] = cells["pulses"]
         made_uS, self.formable = _fabricated(geometry, fabrication, forming, formed=formed)
@@ -122,7 +124,8 @@ class CellArray:
         self, set_pulse: PulseConditions, reset_pulse: PulseConditions
     ) -> tuple[Motion, Motion]:
         """What SET and RESET pulses of these conditions do to the cells of this array."""
-        number, noise_uS = self.geometry.number, self._cycle_noise_uS
+        number, noise = self.geometry.number, self.effects.cycle_noise
+        noise_uS = 0.0 if noise is None else noise.step_uS
         return (
             _motion(number, PulseKind.SET, self._device.set_steps, noise_uS, set_pulse),
             _motion(number, PulseKind.RESET, self._device.reset_steps, noise_uS, reset_pulse),

@@ -29,6 +29,7 @@ from starlab_sim.chip.readout import readout
 from starlab_sim.chip.store import ALL, Store, Volatile
 from starlab_sim.chip.tuning import train_batch
 from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
+from starlab_sim.effects import NONE, Effects
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, array_geometry
 from starlab_spec.operations import PulseKind
@@ -42,6 +43,7 @@ class Chip:
 
     Attributes:
         device: The device model of its cells.
+        effects: What it does that an ideal chip does not.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Chip:
         device: str | DeviceModel = "nonlinear-3",
         formed: bool = False,
         forming: Forming | None = None,
-        cycle_noise_uS: float = 0.0,
+        effects: Effects = NONE,
         store: Store | None = None,
         life: int = 0,
     ) -> None:
@@ -62,18 +64,16 @@ class Chip:
             device: Device model, or the name of a preset.
             formed: Delivered formed, or virgin.
             forming: What FORM does; default: every cell to 11 uS with a spread of 0.5 uS.
-            cycle_noise_uS: Standard deviation that each nominal pulse adds to the model's own.
+            effects: What it does that an ideal chip does not.
             store: Where its cells and totals are kept; default: in memory.
             life: 0: a fresh chip, whatever the store keeps. Any other number: the one that it
                 keeps, made with the same arguments; each life has noise of its own.
 
         Raises:
             UnknownName: No such preset.
-            LimitExceeded: Negative noise.
         """
-        if not cycle_noise_uS >= 0:
-            raise LimitExceeded("cycle noise", cycle_noise_uS, 0, "uS")
         self.device = preset(device) if isinstance(device, str) else device
+        self.effects = effects
         forming = Forming() if forming is None else forming
         seeds = np.random.SeedSequence(seed).spawn(2)
         self._store: Store = Volatile() if store is None else store
@@ -89,7 +89,7 @@ class Chip:
                 one,
                 self.device,
                 forming,
-                cycle_noise_uS,
+                effects,
                 formed=formed,
                 cells=content[f"array{geometry.number}"],
                 life=life,
@@ -103,6 +103,12 @@ class Chip:
     def counters(self) -> Counters:
         """What the chip has done since it was made."""
         return self._meter.snapshot()
+
+    def change_effects(self, effects: Effects) -> None:
+        """Do other things that an ideal chip does not; the cells stay as they are."""
+        self.effects = effects
+        for array in (self._array1, self._array2):
+            array.effects = effects
 
     def save(self) -> None:
         """Keep the totals and the store's label; with pulses they are kept by themselves."""

@@ -70,7 +70,8 @@ def boards(
             return
         found = client.boards()
         listing = table(
-            "Boards", "id", "state", "serial", "device model", "firmware", "restarts", "faults",
+            "Boards", "id", "state", "serial", "device model", "effects", "firmware", "restarts",
+            "faults",
             right=False,
         )  # fmt: skip
         for board in found:
@@ -79,6 +80,7 @@ def boards(
                 board.state,
                 board.serial or "?",
                 board.device_model or "-",
+                ", ".join(board.effects or ()) or "none",
                 board.firmware or "?",
                 str(board.restarts),
                 ", ".join(board.faults) or "none",

@@ -35,6 +35,15 @@ Virgin = Annotated[
     bool,
     typer.Option("--virgin", help="Start with an unformed chip, not one formed at mid window."),
 ]
+Effects = Annotated[
+    str | None,
+    typer.Option(
+        metavar="none|all|JSON|FILE.toml",
+        help="What the emulated board does that an ideal one does not, such as "
+        """'{"wires": {"mode": "exact"}, "spread": true}'.""",
+        show_default="none",
+    ),
+]
 Announced = Annotated[
     bool, typer.Option("--json", help="Always so: it announces itself in one line of JSON.")
 ]
@@ -65,6 +74,7 @@ def serve(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
+    effects: Effects = None,
     trust_network: Annotated[
         bool,
         typer.Option(
@@ -76,7 +86,8 @@ def serve(
 ) -> None:
     """Run the REST server; without a board it starts an embedded emulator."""
     options = [item for url in board or () for item in ("--board", url)]
-    options += given(host=host, port=port, data=data, capture=capture, seed=seed, device=device)
+    options += given(host=host, port=port, data=data, capture=capture)
+    options += given(seed=seed, device=device, effects=effects)
     options += ["--virgin"] * virgin + ["--trust-network"] * trust_network
     become("starlab_api", options, "The server")
 
@@ -97,6 +108,7 @@ def emulator(
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
+    effects: Effects = None,
     state: Annotated[
         str | None,
         typer.Option(
@@ -116,9 +128,8 @@ def emulator(
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board: on UDP, unless only other cables are asked for."""
-    options = given(
-        host=host, port=port, eth=eth, seed=seed, device=device, state=state, faults=faults
-    )
+    options = given(host=host, port=port, eth=eth, state=state, faults=faults)
+    options += given(seed=seed, device=device, effects=effects)
     options += ["--pty"] * pty + ["--virgin"] * virgin
     become("starlab_sim", options, "The emulator")
 

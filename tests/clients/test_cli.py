@@ -444,3 +444,9 @@ def test_every_command_takes_json_and_has_help() -> None:
         result = CliRunner().invoke(app, [command.callback.__name__, "--help"])
         assert result.exit_code == 0
         assert "--json" in result.output
+
+
+def test_the_demo_refuses_effects_for_a_board_that_is_not_its_own() -> None:
+    result = CliRunner().invoke(app, ["demo", "--effects", "all", "--url", "http://lab"])
+    assert result.exit_code == 2
+    assert "is for the demo's own chip" in " ".join(result.output.split())

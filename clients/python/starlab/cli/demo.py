@@ -16,6 +16,7 @@ from rich.table import Table
 from starlab.board import Board
 from starlab.cli.local_server import local_server
 from starlab.cli.picture import LearningRecord, draw
+from starlab.cli.processes import Effects, given
 from starlab.cli.terminal import BoardId, ExitCode, Json, Terminal, only_board, reporting, table
 from starlab.client import Client
 from starlab.datasets import Digits, mnist
@@ -66,10 +67,15 @@ def demo(
         typer.Option(help="Use this server instead of an own one.", show_default="its own server"),
     ] = None,
     board_id: BoardId = None,
+    effects: Effects = None,
     as_json: Json = False,
 ) -> None:
     """Learn MNIST from scratch on a chip; draw how it went."""
     began = time.monotonic()
+    if url is not None and effects is not None:
+        raise typer.BadParameter(
+            "is for the demo's own chip, not for --url", param_hint="--effects"
+        )
     if find_spec("matplotlib") is None:
         Terminal(as_json=as_json).note("The picture needs matplotlib: pip install matplotlib")
         raise typer.Exit(ExitCode.FAILED)
@@ -81,7 +87,7 @@ def demo(
         progress = stack.enter_context(terminal.progress())
         if url is None:
             starting = progress.add_task("starting", total=1, note="server and emulated chip")
-            options = ["--virgin", "--seed", str(seed)]
+            options = ["--virgin", *given(seed=seed, effects=effects)]
             url = stack.enter_context(local_server(options, output / "server.log"))
             progress.update(starting, completed=1, note="")
         client = stack.enter_context(Client(url))

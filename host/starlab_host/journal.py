@@ -21,8 +21,9 @@ from starlab_host.journal_entries import Entry, EntryState, Recovery, SessionRec
 SCHEMA_VERSION: Final = 1
 KEPT: Final = 1000
 """Entries that are kept at least; older ones go once they are settled."""
-REQUEST_LIMIT_BYTES: Final = 1 << 20
-"""Requests up to here are kept in full until they are settled, longer ones as a digest [O]."""
+REQUEST_LIMIT_BYTES: Final = 5 << 20
+"""Requests up to here are kept in full until they are settled, longer ones as a digest [O]: no
+command that a :class:`starlab_host.Chip` sends is longer."""
 _APPLICATION_ID: Final = 0x53544C4A
 """Marks the file as a starlab journal."""
 _WAL_LIMIT_BYTES: Final = 8 << 20

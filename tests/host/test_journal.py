@@ -90,8 +90,8 @@ def test_a_request_too_long_to_keep_leaves_its_digest(file: Path) -> None:
     with sqlite3.connect(file) as database:
         digests = database.execute("SELECT hex(sha256) FROM entries").fetchall()
     database.close()
-    # head -c 1048576 /dev/zero | sha256sum
-    assert digests[0][0] == "30E14955EBF1352266DC2FF8067E68104607E750ABB9D3B36582B8AF909FCB58"
+    # head -c 5242880 /dev/zero | sha256sum
+    assert digests[0][0] == "C036CBB7553A909F8B8877D4461924307F27ECB66CFF928EEEAFD569C3887E29"
     assert digests[1][0] != digests[0][0]
 
 

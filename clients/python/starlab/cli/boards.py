@@ -11,6 +11,7 @@ from starlab.cli import link_watch
 from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
+from starlab_contract import Board as BoardInfo
 from starlab_contract import FoundBoard, JournaledCommand, Supplies, VoltageSupply
 
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
@@ -70,8 +71,7 @@ def boards(
             return
         found = client.boards()
         listing = table(
-            "Boards", "id", "state", "serial", "device model", "effects", "firmware", "restarts",
-            "faults",
+            "Boards", "id", "state", "serial", "device model", "firmware", "restarts", "faults",
             right=False,
         )  # fmt: skip
         for board in found:
@@ -79,14 +79,19 @@ def boards(
                 board.id,
                 board.state,
                 board.serial or "?",
-                board.device_model or "-",
-                ", ".join(board.effects or ()) or "none",
+                _cells(board),
                 board.firmware or "?",
                 str(board.restarts),
                 ", ".join(board.faults) or "none",
             )
         terminal.say(listing)
         terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
+
+
+def _cells(board: BoardInfo) -> str:
+    """Device model of a board, and how many effects of real cells and generators are on."""
+    effects = len(board.effects or ())
+    return f"{board.device_model or '-'}{f' + {effects} effects' if effects else ''}"
 
 
 def _list_found(found: list[FoundBoard], terminal: Terminal) -> None:

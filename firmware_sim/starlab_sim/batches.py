@@ -213,6 +213,7 @@ def batch_training(
     learning = conditions.learning(registers)
     tuning = conditions.tuning(registers, supplied, conditions.batch_schedule(registers))
     cyclic = registers.get("SCHEME") == Scheme.CYCLIC
+    admitted = state.interlock.admit_training(chip, converters, tuning, batch.count)
 
     def run(control: Control) -> bytes:
         def step(
@@ -237,7 +238,8 @@ def batch_training(
             records["pulses"][:, 1] = training.pulses2
             return records, int(records["pulses"].sum(dtype=np.int64))
 
-        return batch.run(state, control, step)
+        with admitted:
+            return batch.run(state, control, step)
 
     return run
 
@@ -256,19 +258,21 @@ def pulse_mask(
     mask = unpack_mask(packed.tobytes(), array)
     pulse = conditions.pulse_conditions(registers, supplied, array, kind)
     count = conditions.pulse_count(registers, array, kind)
+    admitted = state.interlock.admit_pulses(chip, array, kind, pulse, count, mask)
 
     def run(control: Control) -> bytes:
         name = Operation.PULSE_MASK.name
-        rows = chip.pulse(
-            array.number,
-            kind,
-            mask,
-            pulse,
-            count=count,
-            fine=control.fine,
-            aborted=control.stopped,
-            progress=control.progress(name),
-        )
+        with admitted:
+            rows = chip.pulse(
+                array.number,
+                kind,
+                mask,
+                pulse,
+                count=count,
+                fine=control.fine,
+                aborted=control.stopped,
+                progress=control.progress(name),
+            )
         cells = int(np.count_nonzero(mask[:, :rows]))
         registers.put("BATCH_DONE", cells)
         control.check_complete(name, rows, array.inputs, "rows")

@@ -16,6 +16,7 @@ from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_r
 from starlab_sim.errors import PowerFailed, Refused
 from starlab_sim.faults import EMERGENCY_STOP, SUPPLY_FAULTS, fault_mask
 from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
+from starlab_sim.interlock import Interlock
 from starlab_sim.network_faults import Network
 from starlab_sim.register_file import pack_words
 from starlab_sim.sequencer import SHORT_OPERATIONS, plan
@@ -24,6 +25,8 @@ from starlab_sim.state import PoweredState
 from starlab_sim.supplies import Setting
 from starlab_spec.errors import LimitExceeded, SpecError
 from starlab_spec.registers import register
+from starlab_spec.safe_area import SafeArea
+from starlab_spec.supplies import SUPPLIES
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire.codec import encode_json
 from starlab_spec.wire.frames import MAX_MESSAGE_BYTES
@@ -82,6 +85,7 @@ class Board:
         rng: random.Random,
         network: Network | None = None,
         store: Store | None = None,
+        area: SafeArea | None = None,
     ) -> None:
         """Put the chip in and power up.
 
@@ -91,6 +95,7 @@ class Board:
             rng: Draws boot ids.
             network: The network around the board, where it can be made bad.
             store: What keeps the chip; default: the memory of the process.
+            area: Limits that its firmware holds; default: those that were shipped.
 
         Raises:
             UnknownName: There is no such device model.
@@ -101,6 +106,7 @@ class Board:
         self._power_fails_at: int | None = None
         """Lifetime pulses after which the power fails."""
         self._socket = ChipSocket(serial, specimen, store)
+        self._interlock = Interlock(area or SafeArea.shipped(), lambda: self._socket.ticks)
         self._state = self._power_up()
         self._handlers: dict[int, Callable[[_Command, Transaction], bytes]] = {
             Opcode.READ_REG: self._read_registers,
@@ -249,7 +255,7 @@ class Board:
         old = self.boot_id
         while self.boot_id in (0, old):
             self.boot_id = self._rng.getrandbits(32)
-        state = PoweredState()
+        state = PoweredState(self._interlock)
         put_identity(state.registers, self.chip, boot_id=self.boot_id)
         return state
 
@@ -316,8 +322,11 @@ class Board:
 
     def _set_supply(self, command: _Command, transaction: Transaction) -> bytes:
         code = _word(transaction, transaction.data)
-        command.state.check_faults()
-        return _reading(command.state, command.state.supplies.set(transaction.address, code))
+        state = command.state
+        state.check_faults()
+        setting = state.supplies.set(transaction.address, code)
+        state.check_rails({SUPPLIES[transaction.address].name: setting.value})
+        return _reading(state, setting)
 
     def _start(self, command: _Command, transaction: Transaction) -> bytes:
         return self._operate(command, _word(transaction, transaction.data))

@@ -83,7 +83,7 @@ class ChipSocket:
     def ticks(self) -> int:
         """Emulated time since the board was made, in clock cycles."""
         holding, chip = self._fitted
-        return holding.ticks_before + chip.counters.time_ticks
+        return holding.ticks_before + chip.time_ticks
 
     def exchange(self, specimen: Specimen) -> None:
         """Put a fresh chip in."""

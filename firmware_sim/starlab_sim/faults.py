@@ -8,6 +8,7 @@ from starlab_spec.registers import register
 FAULT_BITS: Final = {field.name: field.mask for field in register("FAULTS").fields}
 """Bit of each latch in registers FAULTS and FAULT_CLEAR, by name."""
 EMERGENCY_STOP: Final = FAULT_BITS["emergency_stop"]
+OVER_VOLTAGE: Final = FAULT_BITS["over_voltage"]
 SUPPLY_FAULTS: Final = FAULT_BITS["over_current"] | FAULT_BITS["over_voltage"]
 """Latches that a generator reports in its own flags as well."""
 

@@ -40,7 +40,8 @@ def plan(word: int, state: PoweredState, chip: Chip) -> Run:
         The operation, to be run at once.
 
     Raises:
-        Refused: The word names no operation, a fault is latched, or a supply is off.
+        Refused: The word names no operation, a fault is latched or has just tripped, a supply is
+            off, or the operation would bring a cell outside of its safe operating area.
         LimitExceeded: A register or memory content that the operation cannot work with.
     """
     prepare = _PLANS.get(word)
@@ -49,7 +50,9 @@ def plan(word: int, state: PoweredState, chip: Chip) -> Run:
         message = f"operation 0x{word:08X} must be one bit of {names}"
         raise Refused(Status.BAD_REQUEST, message)
     state.check_faults()
-    return prepare(state, chip, state.supplies.values())
+    supplied = state.supplies.values()
+    state.check_rails(supplied)
+    return prepare(state, chip, supplied)
 
 
 def _row_pulse(kind: PulseKind) -> Plan:
@@ -57,17 +60,21 @@ def _row_pulse(kind: PulseKind) -> Plan:
         cells = selection(state.registers)
         pulse = conditions.pulse_conditions(state.registers, supplied, cells.array, kind)
         count = conditions.pulse_count(state.registers, cells.array, kind)
+        admitted = state.interlock.admit_pulses(
+            chip, cells.array, kind, pulse, count, cells.mask, cells.row
+        )
 
         def run(control: Control) -> bytes:
-            rows = chip.pulse(
-                cells.array.number,
-                kind,
-                cells.mask,
-                pulse,
-                count=count,
-                first_row=cells.row,
-                aborted=control.stopped,
-            )
+            with admitted:
+                rows = chip.pulse(
+                    cells.array.number,
+                    kind,
+                    cells.mask,
+                    pulse,
+                    count=count,
+                    first_row=cells.row,
+                    aborted=control.stopped,
+                )
             control.check_complete(kind.name, rows, 1, "rows")
             return b""
 
@@ -133,17 +140,19 @@ def _training_step(state: PoweredState, chip: Chip, supplied: conditions.Supplie
     converters = conditions.converters(registers, supplied)
     learning = conditions.learning(registers)
     tuning = conditions.tuning(registers, supplied, conditions.published_schedule(registers))
+    admitted = state.interlock.admit_training(chip, converters, tuning, samples=1)
 
     def run(control: Control) -> bytes:
-        training = chip.train(
-            samples,
-            np.array([targets], np.int32),
-            rails=rails,
-            converters=converters,
-            learning=learning,
-            tuning=tuning,
-            aborted=control.stopped,
-        )
+        with admitted:
+            training = chip.train(
+                samples,
+                np.array([targets], np.int32),
+                rails=rails,
+                converters=converters,
+                learning=learning,
+                tuning=tuning,
+                aborted=control.stopped,
+            )
         control.check_complete("BP", len(training.outputs), 1, "samples")
         return pack_outputs(training.outputs[0])
 

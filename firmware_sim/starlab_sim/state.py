@@ -3,10 +3,12 @@
 Executes nothing; the chip's cells are not in it.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlab_sim.errors import Refused
-from starlab_sim.faults import fault_names
+from starlab_sim.faults import OVER_VOLTAGE, fault_names
+from starlab_sim.interlock import Interlock
 from starlab_sim.memory import Memory
 from starlab_sim.register_file import RegisterFile
 from starlab_sim.supplies import SupplyRack
@@ -17,22 +19,34 @@ FAULTS: Final = "FAULTS"
 
 
 class PoweredState:
-    """A board after power-up: registers at their reset values, memory zero, all supplies off."""
+    """A board after power-up: registers at their reset values, memory zero, all supplies off.
+
+    Attributes:
+        registers: The register file.
+        memory: The DDR memory.
+        supplies: The generators.
+        interlock: What guards the cells; the board has one, whatever its power does.
+    """
 
     def __init__(
         self,
+        interlock: Interlock,
         registers: RegisterFile | None = None,
         memory: Memory | None = None,
         supplies: SupplyRack | None = None,
     ) -> None:
+        self.interlock = interlock
         self.registers = registers or RegisterFile()
         self.memory = memory or Memory()
-        self.supplies = supplies or SupplyRack()
+        self.supplies = supplies or SupplyRack(interlock.area.channels)
 
     def scratch(self) -> "PoweredState":
         """A copy to try things on; changing it changes nothing here."""
         return PoweredState(
-            self.registers.scratch(), self.memory.scratch(), self.supplies.scratch()
+            self.interlock,
+            self.registers.scratch(),
+            self.memory.scratch(),
+            self.supplies.scratch(),
         )
 
     @property
@@ -48,6 +62,19 @@ class PoweredState:
     def clear_faults(self, latches: int) -> None:
         """Clear latches. The drivers stay off, and the board SAFE."""
         self.registers.put(FAULTS, self.faults & ~latches)
+
+    def check_rails(self, supplied: Mapping[str, float]) -> None:
+        """Trip the over-voltage fault if a rail is really further above its limit than it may be.
+
+        Args:
+            supplied: What generators give, by name.
+
+        Raises:
+            Refused: HARDWARE_FAULT: it has tripped, and all drivers are off.
+        """
+        if why := self.interlock.over_voltage(supplied):
+            self.trip(OVER_VOLTAGE)
+            raise Refused(Status.HARDWARE_FAULT, f"latched {fault_names(OVER_VOLTAGE)}: {why}")
 
     def check_faults(self) -> None:
         """Refuse what must not be done while a fault is latched.

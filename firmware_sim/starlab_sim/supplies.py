@@ -4,12 +4,12 @@ Draws no current and changes no cell: operations ask it for its rails.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from starlab_sim.errors import Refused
 from starlab_spec.errors import LimitExceeded
-from starlab_spec.supplies import CODE_MAX, SUPPLIES
+from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel
 from starlab_spec.wire.transactions import Status
 
 _NANO_PER_UNIT: Final = 1000
@@ -34,12 +34,17 @@ class SupplyRack:
 
     One thread may switch all of them off while another sets or reads them.
 
+    Args:
+        channels: The generators, with the limits that hold.
+
     Attributes:
+        channels: The generators, with the limits that hold.
         switch_offs: How often all drivers were switched off.
         safe_reason: Why the board is SAFE; None if it is not. Setting all 22 generators ends it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[Channel] = SUPPLIES) -> None:
+        self.channels = channels
         # replaced, never emptied, by switch_off: who holds the list still has all of it
         self._settings: list[Setting | None] = [None] * len(SUPPLIES)
         self._lock = threading.Lock()
@@ -48,7 +53,7 @@ class SupplyRack:
 
     def scratch(self) -> "SupplyRack":
         """A rack with the same settings."""
-        copy = SupplyRack()
+        copy = SupplyRack(self.channels)
         with self._lock:
             copy._settings = list(self._settings)
             copy.safe_reason = self.safe_reason
@@ -62,7 +67,7 @@ class SupplyRack:
             Refused: INTERLOCK: the code's value is outside the safe operating area.
         """
         _check_index(index)
-        channel = SUPPLIES[index]
+        channel = self.channels[index]
         if code > CODE_MAX:
             raise LimitExceeded(f"{channel.name} code", code, CODE_MAX)
         try:

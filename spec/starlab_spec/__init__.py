@@ -4,7 +4,7 @@ What host and emulator must agree on, owned by neither: geometry, units, supplie
 operations, sample layouts, learning rules, and (in :mod:`starlab_spec.wire`) the wire protocol.
 """
 
-from starlab_spec.errors import LimitExceeded, ShapeError, SpecError, UnknownName
+from starlab_spec.errors import BadLimits, LimitExceeded, ShapeError, SpecError, UnknownName, Unsafe
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, ArrayGeometry, array_geometry
 
 __all__ = [
@@ -13,9 +13,11 @@ __all__ = [
     "MINUS",
     "PLUS",
     "ArrayGeometry",
+    "BadLimits",
     "LimitExceeded",
     "ShapeError",
     "SpecError",
     "UnknownName",
+    "Unsafe",
     "array_geometry",
 ]

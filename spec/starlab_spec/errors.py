@@ -2,6 +2,8 @@
 
     SpecError
     ├── LimitExceeded      a value lies outside a stated limit: name, value, limit, unit
+    │   └── Unsafe         outside the safe operating area of a cell: place and channel too
+    ├── BadLimits          a file of limits that makes no sense
     ├── UnknownName        a channel, register or field that the data sheet does not have
     └── ShapeError         an array of another shape or kind than the chip takes
 
@@ -25,14 +27,45 @@ class LimitExceeded(SpecError):
         unit: Unit of both; empty for a plain number.
     """
 
-    def __init__(self, name: str, value: float, limit: float, unit: str = "") -> None:
+    def __init__(
+        self, name: str, value: float, limit: float, unit: str = "", *, place: str = ""
+    ) -> None:
         self.name = name
         self.value = value
         self.limit = limit
         self.unit = unit
         side = "above" if value > limit else "below" if value < limit else "not within"
         tail = f" {unit}" if unit else ""
-        super().__init__(f"{name} {_plain(value)}{tail} is {side} the {_plain(limit)}{tail} limit")
+        asked = f"{name} {_plain(value)}{tail}" + (f" {place}" if place else "")
+        super().__init__(f"{asked} is {side} the {_plain(limit)}{tail} limit")
+
+
+class Unsafe(LimitExceeded):
+    """Something that would bring cells outside of their safe operating area.
+
+    Attributes:
+        place: Where: ``on array 1``.
+        channel: The supply that would drive them.
+    """
+
+    def __init__(
+        self, name: str, value: float, limit: float, unit: str = "", *, place: str, channel: str
+    ) -> None:
+        super().__init__(name, value, limit, unit, place=place)
+        self.place = place
+        self.channel = channel
+
+
+class BadLimits(SpecError):
+    """A file of limits that makes no sense.
+
+    Attributes:
+        name: The key, such as ``pulses.array1.set.width_ns``.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        super().__init__(f"{name} {problem}")
 
 
 class UnknownName(SpecError):

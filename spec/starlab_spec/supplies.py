@@ -1,16 +1,15 @@
 """The 22 programmable voltage generators: names, codes, units, safe limits. Never sets one.
 
-Source: chip facts, section 5. Conversions and defaults [C]; safe limits [O]: the least range that
-holds the published settings and what a tuning procedure needs, and never more than the junctions
-and selectors of a 130 nm, 5 V-tolerant process bear.
+Source: chip facts, section 5. Conversions and defaults [C]; safe limits: `limits.toml` [O].
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from starlab_spec.errors import LimitExceeded, UnknownName
+from starlab_spec.limits_file import SHIPPED
 
 CODE_MAX: Final = 255
 """The digital potentiometers have 8 bits."""
@@ -156,39 +155,47 @@ class CurrentChannel(Channel):
 
 
 def _voltages() -> list[VoltageChannel]:
-    # name, chip select, register, default, safe low, safe high: mV
+    # name, chip select, register, default: mV
     rows = [
-        ("VWLform", 1, 0, 1220, 627, 2000),
-        ("VWLset", 1, 1, 1813, 627, 2600),
-        ("VWLvdd", 1, 2, 4166, 627, 5000),
-        ("VBL27", 1, 3, 2762, 2300, 3000),
-        ("VBL23", 1, 4, 2308, 2000, 2800),
-        ("VBLform", 1, 5, 5016, 627, 5300),
-        ("VBLset", 2, 0, 2209, 627, 2600),
-        ("VSLreset", 2, 1, 1600, 627, 2400),
-        ("Vref_ref_low", 2, 2, 2327, 627, 3300),
-        ("EXT_DL", 2, 3, 627, 627, 3300),
-        ("Vref<0>", 2, 4, 627, 627, 3300),
-        ("Vref<1>", 2, 5, 627, 627, 3300),
-        ("Vref_ref_high", 3, 0, 2706, 627, 3300),
-        ("Vref_DA", 3, 1, 5155, 627, 5300),
-        ("V25", 3, 4, 2565, 2300, 2800),
+        ("VWLform", 1, 0, 1220),
+        ("VWLset", 1, 1, 1813),
+        ("VWLvdd", 1, 2, 4166),
+        ("VBL27", 1, 3, 2762),
+        ("VBL23", 1, 4, 2308),
+        ("VBLform", 1, 5, 5016),
+        ("VBLset", 2, 0, 2209),
+        ("VSLreset", 2, 1, 1600),
+        ("Vref_ref_low", 2, 2, 2327),
+        ("EXT_DL", 2, 3, 627),
+        ("Vref<0>", 2, 4, 627),
+        ("Vref<1>", 2, 5, 627),
+        ("Vref_ref_high", 3, 0, 2706),
+        ("Vref_DA", 3, 1, 5155),
+        ("V25", 3, 4, 2565),
     ]
-    return [VoltageChannel(index, *row) for index, row in enumerate(rows)]
+    return [VoltageChannel(index, *row, *_safe(row[0])) for index, row in enumerate(rows)]
 
 
 def _currents() -> list[CurrentChannel]:
-    # name, chip select, register, default, safe low, safe high: uA; Rab, Rbase: Ohm
+    # name, chip select, register, default: uA; Rab, Rbase: Ohm
     rows = [
-        ("Iref_integ", 4, 0, 81, 6, 130, 10_000, 420),
-        ("Iref_integ2", 4, 1, 80, 6, 130, 10_000, 420),
-        ("Iref_integ3", 4, 2, 80, 6, 130, 10_000, 420),
-        ("Ibuf_DA", 5, 1, 201, 50, 240, 1_000, 220),
-        ("IMP_IDC_test", 5, 2, 200, 50, 240, 1_000, 220),
-        ("Test_integ_in", 6, 1, 1, 0.65, 40, 100_000, 220),
-        ("Vbias_comp", 3, 2, 25, 5.8, 50, 10_000, 1_200),
+        ("Iref_integ", 4, 0, 81, 10_000, 420),
+        ("Iref_integ2", 4, 1, 80, 10_000, 420),
+        ("Iref_integ3", 4, 2, 80, 10_000, 420),
+        ("Ibuf_DA", 5, 1, 201, 1_000, 220),
+        ("IMP_IDC_test", 5, 2, 200, 1_000, 220),
+        ("Test_integ_in", 6, 1, 1, 100_000, 220),
+        ("Vbias_comp", 3, 2, 25, 10_000, 1_200),
     ]
-    return [CurrentChannel(15 + offset, *row) for offset, row in enumerate(rows)]
+    return [
+        CurrentChannel(15 + offset, *row[:4], *_safe(row[0]), *row[4:])
+        for offset, row in enumerate(rows)
+    ]
+
+
+def _safe(name: str) -> tuple[float, float]:
+    limits = SHIPPED["supplies"][name]
+    return limits["low"], limits["high"]
 
 
 SUPPLIES: Final[tuple[Channel, ...]] = (*_voltages(), *_currents())
@@ -223,11 +230,14 @@ def supply_at(chip_select: int, register: int) -> Channel:
         raise UnknownName("supply address", f"{chip_select}/{register}", known) from None
 
 
-def check_supply_settings(settings: Iterable[tuple[str, float]]) -> list[tuple[Channel, int]]:
+def check_supply_settings(
+    settings: Iterable[tuple[str, float]], channels: Sequence[Channel] = SUPPLIES
+) -> list[tuple[Channel, int]]:
     """Codes for several settings, all or none of them.
 
     Args:
         settings: Pairs of channel name and value in that channel's unit.
+        channels: All 22 channels, with the limits that hold.
 
     Returns:
         Channel and code, in power-up order.
@@ -236,7 +246,10 @@ def check_supply_settings(settings: Iterable[tuple[str, float]]) -> list[tuple[C
         UnknownName: For the first unknown channel.
         LimitExceeded: For the first value outside its limits.
     """
-    checked = [(channel := supply(name), channel.code(value)) for name, value in settings]
+    checked = []
+    for name, value in settings:
+        channel = channels[supply(name).index]
+        checked.append((channel, channel.code(value)))
     return sorted(checked, key=lambda pair: pair[0].index)
 
 

@@ -104,6 +104,11 @@ class Chip:
         """What the chip has done since it was made."""
         return self._meter.snapshot()
 
+    @property
+    def time_ticks(self) -> int:
+        """Emulated time since the chip was made, in clock cycles: one of :attr:`counters`."""
+        return self._meter.time_ticks
+
     def change_effects(self, effects: Effects) -> None:
         """Do other things that an ideal chip does not; the cells stay as they are."""
         self.effects = effects

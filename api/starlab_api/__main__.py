@@ -23,10 +23,12 @@ from fastapi import FastAPI
 
 from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
-from starlab_api.settings import EmulatorSettings, ServerSettings
+from starlab_api.settings import EmulatorSettings, Limits, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
 from starlab_host.links import parse_address
+from starlab_spec.errors import SpecError
+from starlab_spec.safe_area import SafeArea
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -168,7 +170,7 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         prog="starlab-api",
         description="Serve the REST API for boards with STELLAR chips.",
         epilog="Each option can be set in the environment instead: --host as STARLAB_HOST, and so "
-        "on. STARLAB_BOARD may hold several links, separated by commas.",
+        "on. STARLAB_BOARD and STARLAB_LIMITS may hold several, separated by commas.",
     )
     add = parser.add_argument
     add("--host", default=given("HOST", "127.0.0.1"), help="address (default: %(default)s)")
@@ -179,6 +181,13 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         metavar="URL",
         help="link to a board: udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, "
         "serial://port[?baud=N]; may be repeated; none: an embedded emulator",
+    )
+    add(
+        "--limits",
+        action="append",
+        metavar="[SERIAL=]FILE",
+        help="limits file of the board with that serial number, or of all that have none of their "
+        "own; may be repeated. It holds what differs from the limits that were shipped",
     )
     add(
         "--data",
@@ -213,6 +222,8 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
     options = parser.parse_args(arguments)
     if options.board is None:
         options.board = [url for url in (given("BOARD") or "").split(",") if url]
+    if options.limits is None:
+        options.limits = [one for one in (given("LIMITS") or "").split(",") if one]
     return options
 
 
@@ -245,9 +256,29 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
     return ServerSettings(
         boards=tuple(options.board),
         emulator=EmulatorSettings(options.seed, options.device, options.virgin, options.effects),
+        limits=_limits(options.limits),
         data=options.data,
         capture=options.capture,
     )
+
+
+def _limits(files: Sequence[str]) -> Limits:
+    """The areas of ``SERIAL=FILE`` and ``FILE``."""
+    others = SafeArea.shipped()
+    by_serial = {}
+    for text in files:
+        serial, _, name = text.rpartition("=")
+        try:
+            area = SafeArea.load(Path(name))
+        except OSError as error:
+            raise _Stop(USAGE, f"cannot use --limits {text}: {error.strerror}") from error
+        except SpecError as error:
+            raise _Stop(USAGE, f"cannot use --limits {text}: {error}") from error
+        if serial:
+            by_serial[serial] = area
+        else:
+            others = area
+    return Limits(others, by_serial)
 
 
 if __name__ == "__main__":

@@ -234,6 +234,7 @@ class BoardSlot:
                 client_name=_CLIENT_NAME,
                 journal=self._journal,
                 capture=self._settings.capture_of(self.number),
+                area_of=self._settings.limits.of,
             )
         except BaseException as error:
             with self._lock:
@@ -247,6 +248,8 @@ class BoardSlot:
             self._attempt = None
             self._note_identity(board)
             self._connection = connection = Connection(board, Chip(board))
+            for widened in board.safe_area.widened:
+                _log.warning("%s: WIDER SAFE OPERATING AREA: %s", self.url, widened)
             closed = self._closed
         attempt.set_result(connection)
         if closed:

@@ -227,7 +227,8 @@ def _kind_of(error: Exception) -> ProblemKind:
 def _members_of(error: Exception) -> dict[str, object]:
     if isinstance(error, LimitExceeded | Interlock):
         name = error.name.split(" ")[0]
-        where = {"channel": name} if name in _CHANNELS else {"field": error.name}
+        channel = getattr(error, "channel", "") or (name if name in _CHANNELS else None)
+        where = {"channel": channel, "field": None if name == channel else error.name}
         return {"value": error.value, "limit": error.limit, "unit": error.unit or None, **where}
     if isinstance(error, UnknownName):
         is_key = error.kind in ("supply", "setting")

@@ -1,7 +1,10 @@
 """What a server is started with. Reads no environment, opens nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from starlab_spec.safe_area import SafeArea
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,20 @@ class EmulatorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The safe operating areas that the server holds its boards to."""
+
+    others: SafeArea = field(default_factory=SafeArea.shipped)
+    """Of boards that have none of their own."""
+    by_serial: Mapping[str, SafeArea] = field(default_factory=dict)
+    """Of single boards."""
+
+    def of(self, serial: str) -> SafeArea:
+        """The area of the board with a serial number."""
+        return self.by_serial.get(serial, self.others)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """A server and its boards."""
 
@@ -26,6 +43,8 @@ class ServerSettings:
     """Addresses of boards, as `starlab_host.connect` takes them; none: an embedded emulator."""
     emulator: EmulatorSettings = field(default_factory=EmulatorSettings)
     """How the embedded emulator starts."""
+    limits: Limits = field(default_factory=Limits)
+    """What they may not exceed; nothing changes it while the server runs."""
     data: Path | None = None
     """Folder for what the server leaves behind; none: it leaves nothing."""
     capture: Path | None = None

@@ -29,6 +29,7 @@ from starlab_sim.server import BoardServer
 from starlab_sim.specimen import Specimen
 from starlab_sim.state_file import StateFile
 from starlab_spec.errors import SpecError
+from starlab_spec.safe_area import SafeArea
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.codec import decode_json
 
@@ -53,7 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StateUnusable as error:
         print(f"starlab-chip: cannot keep the chip: {error}", file=sys.stderr)
         return EXIT_CANNOT_KEEP
-    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network, store=store)
+    for widened in options.limits.widened:
+        print(f"starlab-chip: WIDER SAFE OPERATING AREA: {widened}", file=sys.stderr, flush=True)
+    board = Board(
+        specimen,
+        serial=f"EMU-{seed:08X}",
+        rng=rng,
+        network=network,
+        store=store,
+        area=options.limits,
+    )
     board.fail(options.faults)
     ports: list[Port] = []
     for cable, connect in _cables(options).items():
@@ -129,6 +139,13 @@ def _parser() -> argparse.ArgumentParser:
         """'{"wires": {"mode": "exact"}, "spread": true}'""",
     )
     parser.add_argument(
+        "--limits",
+        type=_limits,
+        default=SafeArea.shipped(),
+        metavar="FILE",
+        help="limits that the firmware holds, where they differ from those that were shipped",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="FILE",
@@ -160,6 +177,15 @@ def _effects(text: str) -> Effects:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
     except (Refused, SpecError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _limits(text: str) -> SafeArea:
+    try:
+        return SafeArea.load(Path(text))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 def _faults(text: str) -> FaultRequest:

@@ -1,19 +1,22 @@
 """A board as registers, memory, supplies and operations. Knows not what the chip computes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_host.errors import BadArgument, NotReady, refusal_of
+from starlab_host.errors import BadArgument, NotReady, StarlabHostError, refusal_of
+from starlab_host.guard import Guard
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
+from starlab_spec.safe_area import SafeArea
 from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire import BoardStatus
@@ -92,8 +95,17 @@ class Board:
             :class:`starlab_host.chip.Chip` fills it; it is emptied when the chip may be another.
     """
 
-    def __init__(self, session: CommandSession) -> None:
+    def __init__(self, session: CommandSession, area: SafeArea | None = None) -> None:
+        """Take over a session.
+
+        Args:
+            session: With the board.
+            area: Limits outside of which nothing is sent; default: those that were shipped.
+        """
         self._session = session
+        self._guard = Guard(
+            area or SafeArea.shipped(), lambda asked: session.execute(asked, read_only=True)
+        )
         self._requested: dict[str, float] = {}
         self.formed: dict[int, NDArray[np.bool_]] = {}
 
@@ -119,6 +131,11 @@ class Board:
     def boot_id(self) -> int:
         """Drawn anew at each start of the board."""
         return self._session.boot_id
+
+    @property
+    def safe_area(self) -> SafeArea:
+        """The limits outside of which nothing is sent to this board."""
+        return self._guard.area
 
     @property
     def statistics(self) -> LinkStatistics:
@@ -153,6 +170,9 @@ class Board:
         """Run a command: all of its transactions in order, up to the first that fails.
 
         Raises:
+            LimitExceeded: A supply, or an operation (Unsafe), outside of the safe operating area;
+                nothing was sent.
+            BadArgument: An operation that forms, outside of :meth:`forming`; nothing was sent.
             BoardRefused: One of them failed; those before it were executed.
             LinkError, OutcomeUnknown: As :meth:`starlab_host.session.Session.execute`.
         """
@@ -161,12 +181,22 @@ class Board:
             if on_progress is not None:
                 on_progress(news.done, news.total)
 
-        results = self._session.execute(
-            transactions, read_only=read_only, dry_run=dry_run, on_progress=tell
-        )
-        if results[-1].status != Status.OK:
-            raise refusal_of(results[-1])
+        if not read_only:
+            self._guard.admit(transactions, dry_run=dry_run)
+        try:
+            results = self._session.execute(
+                transactions, read_only=read_only, dry_run=dry_run, on_progress=tell
+            )
+            if results[-1].status != Status.OK:
+                raise refusal_of(results[-1])
+        except StarlabHostError:
+            self._guard.forget()
+            raise
         return results
+
+    def forming(self) -> AbstractContextManager[None]:
+        """A block within which operations may form cells: nothing else sends any."""
+        return self._guard.forming()
 
     def run(self, operation: Operation) -> bytes:
         """Run one operation with the registers as they are, to its end.
@@ -234,7 +264,7 @@ class Board:
             LimitExceeded: A value outside its safe operating area; nothing was sent.
             BoardRefused: The board does not want one of them; nothing was changed.
         """
-        settings = check_supply_settings(values.items())
+        settings = check_supply_settings(values.items(), self.safe_area.channels)
         if not settings:
             return []
         transactions = [set_supply(channel.index, code) for channel, code in settings]

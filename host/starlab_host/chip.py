@@ -22,6 +22,7 @@ from starlab_host.settings import (
     SETTING_ADDRESSES,
     Settings,
     SettingValue,
+    check_pulse_settings,
     setting_writes,
     settings_of,
 )
@@ -68,10 +69,12 @@ class Chip:
 
         Raises:
             UnknownName: There is no such setting, or no such choice of it.
-            LimitExceeded: A value out of its range; nothing was sent.
+            LimitExceeded: A value out of its range, or pulses outside of the safe operating area
+                (Unsafe); nothing was sent.
             BadArgument: No number, no whole number, or no multiple of 50 ns.
         """
         writes = setting_writes(self.settings(), changes)
+        check_pulse_settings(self._board.safe_area, changes)
         if writes:
             transactions = [write_registers(w.address, [w.word], mask=w.mask) for w in writes]
             self._board.execute(transactions)
@@ -107,7 +110,7 @@ class Chip:
         virgin_before = addressed & ~formed
         allowed = getattr(self.settings(), f"form_count_{array}") if virgin_before.any() else 0
         pulses = given = 0
-        with cells.restored_pulses():
+        with cells.restored_pulses(), self._board.forming():
             while given < allowed and (virgin := addressed & ~formed).any():
                 count = min(max(given, 1), allowed - given)
                 group = MaskedPulses(PulseKind.FORM, virgin, count)
@@ -139,7 +142,7 @@ class Chip:
             mask: Shape (2, inputs, outputs): which cells; see
                 :func:`starlab_host.safety.cell_mask`.
             count: Pulses on each of them, 1..10000.
-            width_ns: Width of each, a multiple of 50, at most 12800; None: as set.
+            width_ns: Width of each, a multiple of 50, within the safe operating area; None: as set.
             on_progress: Told of rows done, of each operation anew.
 
         Returns:
@@ -155,6 +158,9 @@ class Chip:
         selected = safety.check_mask(cells.geometry, mask)
         pulses = safety.check_whole("count", count, 1, safety.PULSES_MAX, "pulses")
         width = None if width_ns is None else safety.check_width_ns("width_ns", width_ns)
+        area = self._board.safe_area
+        if width is not None:
+            area.check_width(array, kind, width)
         cells.require_formed(selected)
         with cells.restored_pulses():
             group = MaskedPulses(kind, selected, pulses)

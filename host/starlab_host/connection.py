@@ -1,6 +1,6 @@
 """From the address of a board to the board. Keeps no connection: whoever connects owns it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from starlab_host.board import Board
@@ -11,6 +11,7 @@ from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import open_link
 from starlab_host.links.memory import ExecutingBoard
 from starlab_host.session import Session
+from starlab_spec.safe_area import SafeArea
 
 
 def connect(
@@ -22,6 +23,7 @@ def connect(
     boards: Mapping[str, ExecutingBoard] | None = None,
     journal: Journal | None = None,
     capture: Path | None = None,
+    area_of: Callable[[str], SafeArea] = lambda serial: SafeArea.shipped(),
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -39,6 +41,8 @@ def connect(
             to this board alone.
         capture: Takes all datagrams of both directions, as a pcap file; one that is there is
             continued.
+        area_of: The safe operating area of a board, by its serial number: nothing outside of it is
+            sent.
 
     Raises:
         ValueError: The URL has another form, or the file to continue is no capture.
@@ -59,9 +63,8 @@ def connect(
             link, client_name=client_name, lease_epoch=lease_epoch, resume_session=resume_session
         )
 
-    board = Board(
-        open_session() if journal is None else JournaledSession.open(open_session, journal)
-    )
+    session = open_session() if journal is None else JournaledSession.open(open_session, journal)
+    board = Board(session, area_of(session.identity["serial"]))
     try:
         if bring_up:
             board.make_ready()

@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from starlab_spec import SpecError
+from starlab_spec.safe_area import DRIVING_RAIL
+from starlab_spec.supplies import SUPPLIES
 from starlab_spec.wire.transactions import Result, Status
 
 
@@ -104,9 +106,12 @@ class BoardRefused(StarlabHostError):
         super().__init__(f"the board refused: {message} ({name})" if message else name)
 
 
+_RAILS: Final = {kind.name: rail for kind, rail in DRIVING_RAIL.items()}
+_CHANNELS: Final = frozenset(channel.name for channel in SUPPLIES)
 _LIMIT: Final = re.compile(
     r"(?P<name>.+?) (?P<value>-?\d\S*)(?: (?P<unit>\S+))?"
-    r" is (?:above|below) the (?P<limit>-?\d\S*)(?: \S+)? limit"
+    r"(?: (?P<place>(?:on|in) .+?))? is (?:above|below|not within)"
+    r" the (?P<limit>-?\d\S*)(?: \S+)? limit"
 )
 
 
@@ -118,6 +123,7 @@ class Interlock(BoardRefused):
         value: What was asked, in ``unit``.
         limit: What is allowed, in ``unit``.
         unit: Unit of both.
+        channel: The supply that it is about, or that would drive the pulses; empty for none.
     """
 
     def __init__(self, status: int, message: str, *, opcode: int = 0, done: int = 0) -> None:
@@ -127,6 +133,8 @@ class Interlock(BoardRefused):
         self.value = float(match["value"]) if match else float("nan")
         self.limit = float(match["limit"]) if match else float("nan")
         self.unit = (match["unit"] or "") if match else ""
+        first = self.name.partition(" ")[0]
+        self.channel = _RAILS.get(first, first if first in _CHANNELS else "")
 
 
 class HardwareFault(BoardRefused):

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 from starlab_host.errors import BadArgument
 from starlab_spec import LimitExceeded, UnknownName
-from starlab_spec.operations import Activation, Scheme
+from starlab_spec.operations import Activation, PulseKind, Scheme
 from starlab_spec.registers import Field, Register, register
+from starlab_spec.safe_area import SafeArea
 from starlab_spec.units import TICK_NS
 
 ActivationName = Literal["none", "relu", "sigmoid", "tanh"]
@@ -148,6 +149,31 @@ def setting_writes(current: Settings, changes: Mapping[str, SettingValue]) -> li
         masks[address] = masks.get(address, 0) | field.mask
         words[address] = words.get(address, 0) | bits
     return [RegisterWrite(address, masks[address], words[address]) for address in sorted(words)]
+
+
+def check_pulse_settings(area: SafeArea, changes: Mapping[str, SettingValue]) -> None:
+    """Refuse pulses that the safe operating area does not allow, whatever their voltage.
+
+    Args:
+        area: The limits.
+        changes: Of which :func:`setting_writes` has nothing to say.
+
+    Raises:
+        Unsafe: A width or a number of pulses is above its limit.
+    """
+    for name, value in changes.items():
+        what, _, rest = name.partition("_")
+        if isinstance(value, str) or not rest.startswith(("width_", "count_")):
+            continue
+        array, kind = int(rest.split("_")[1]), PulseKind[what.upper()]
+        if rest.startswith("width_"):
+            area.check_width(array, kind, int(value))
+        else:
+            area.check_count(array, kind, int(value))
+    for array in (1, 2):
+        value = changes.get(f"update_pulses_{array}", 0)
+        for kind in (PulseKind.SET, PulseKind.RESET):
+            area.check_count(array, kind, int(value))
 
 
 class _Conversion(NamedTuple):

@@ -10,7 +10,8 @@ from starlab_api.dependencies import OneBoard
 from starlab_api.problems import InvalidInput
 from starlab_contract import CurrentSupply, Supplies, Supply, SupplySettings, VoltageSupply
 from starlab_host import SupplyState
-from starlab_spec.supplies import supply
+from starlab_spec.safe_area import SafeArea
+from starlab_spec.supplies import Channel, supply
 
 router = APIRouter(prefix="/boards/{board_id}/supplies", tags=["boards"])
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/boards/{board_id}/supplies", tags=["boards"])
 @router.get("")
 async def read_supplies(board: OneBoard) -> Supplies:
     """Every supply, by name, in power-up order."""
-    return _view(await board.read(lambda link: link.board.supplies()))
+    return _view(await board.read(_read))
 
 
 @router.patch("", dependencies=[Depends(json_only)])
@@ -26,11 +27,15 @@ async def set_supplies(board: OneBoard, body: SupplySettings) -> Supplies:
     """Set some supplies, all or none of them; the reply shows every one."""
     wanted = _wanted(body)
 
-    def change(link: Connection) -> Iterable[SupplyState]:
+    def change(link: Connection) -> tuple[Iterable[SupplyState], SafeArea]:
         link.board.set_supplies(wanted)
-        return link.board.supplies()
+        return _read(link)
 
     return _view(await board.write(change))
+
+
+def _read(link: Connection) -> tuple[Iterable[SupplyState], SafeArea]:
+    return link.board.supplies(), link.board.safe_area
 
 
 def _wanted(body: SupplySettings) -> Mapping[str, float]:
@@ -44,12 +49,12 @@ def _wanted(body: SupplySettings) -> Mapping[str, float]:
     return wanted
 
 
-def _view(states: Iterable[SupplyState]) -> Supplies:
-    return Supplies({state.name: _supply(state) for state in states})
+def _view(read: tuple[Iterable[SupplyState], SafeArea]) -> Supplies:
+    states, area = read
+    return Supplies({state.name: _supply(state, area.channels[state.index]) for state in states})
 
 
-def _supply(state: SupplyState) -> Supply:
-    channel = supply(state.name)
+def _supply(state: SupplyState, channel: Channel) -> Supply:
     if channel.unit == "mV":
         return VoltageSupply(
             index=state.index,

@@ -48,6 +48,15 @@ from starlab_contract.emulator import (
     NetworkFaults,
 )
 from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
+from starlab_contract.limits import (
+    ArrayLimits,
+    CurrentLimits,
+    Limits,
+    PulseLimits,
+    RateLimit,
+    SupplyLimits,
+    VoltageLimits,
+)
 from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE
 from starlab_contract.network import (
     Infer,
@@ -74,12 +83,14 @@ __all__ = [
     "NPY_TYPE",
     "NPZ_TYPE",
     "PROBLEM_TYPE",
+    "ArrayLimits",
     "ArrayPulses",
     "Board",
     "BoardState",
     "CommandState",
     "Conductance",
     "Counters",
+    "CurrentLimits",
     "CurrentSupply",
     "Discover",
     "EmulatorCommands",
@@ -96,6 +107,7 @@ __all__ = [
     "InferParameters",
     "InferReply",
     "JournaledCommand",
+    "Limits",
     "LinkStatistics",
     "NetworkFaults",
     "Operations",
@@ -110,9 +122,11 @@ __all__ = [
     "ProgramReply",
     "Pulse",
     "PulseKind",
+    "PulseLimits",
     "PulseParameters",
     "PulseReply",
     "Pulses",
+    "RateLimit",
     "Readiness",
     "Recovered",
     "Register",
@@ -127,6 +141,7 @@ __all__ = [
     "SettingsChange",
     "Supplies",
     "Supply",
+    "SupplyLimits",
     "SupplySetting",
     "SupplySettings",
     "TrainStep",
@@ -135,5 +150,6 @@ __all__ = [
     "Vmm",
     "VmmParameters",
     "VmmReply",
+    "VoltageLimits",
     "VoltageSupply",
 ]

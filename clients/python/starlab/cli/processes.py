@@ -62,6 +62,14 @@ def serve(
             "serial://PORT[?baud=N]; may be repeated. None: an emulator."
         ),
     ] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[SERIAL=]FILE",
+            help="Limits file of the board with that serial number, or of all that have none of "
+            "their own; may be repeated.",
+        ),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Folder for what the server keeps.")] = None,
     capture: Annotated[
         str | None,
@@ -86,6 +94,7 @@ def serve(
 ) -> None:
     """Run the REST server; without a board it starts an embedded emulator."""
     options = [item for url in board or () for item in ("--board", url)]
+    options += [item for one in limits or () for item in ("--limits", one)]
     options += given(host=host, port=port, data=data, capture=capture)
     options += given(seed=seed, device=device, effects=effects)
     options += ["--virgin"] * virgin + ["--trust-network"] * trust_network
@@ -109,6 +118,13 @@ def emulator(
     device: Device = None,
     virgin: Virgin = False,
     effects: Effects = None,
+    limits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Limits that the firmware holds, where they differ from those that were shipped.",
+        ),
+    ] = None,
     state: Annotated[
         str | None,
         typer.Option(
@@ -128,7 +144,7 @@ def emulator(
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board: on UDP, unless only other cables are asked for."""
-    options = given(host=host, port=port, eth=eth, state=state, faults=faults)
+    options = given(host=host, port=port, eth=eth, limits=limits, state=state, faults=faults)
     options += given(seed=seed, device=device, effects=effects)
     options += ["--pty"] * pty + ["--virgin"] * virgin
     become("starlab_sim", options, "The emulator")

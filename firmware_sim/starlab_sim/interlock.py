@@ -45,8 +45,10 @@ class _Mark:
 class _Pace:
     """How fast pulses follow one another on the cells of one array.
 
-    Keeps two marks: the older one lies at least a window back, or is the end of an operation that
-    took longer. What a cell has had since then is at least what it had in any window that ends now.
+    Keeps at most two marks: the older one lies at least a window back, or is the end of an
+    operation that took longer. What a cell has had since then is at least what it had in any
+    window that ends now, and may be what it had in two; after a window without pulses all is
+    forgotten.
     """
 
     def __init__(self, area: SafeArea, array: ArrayGeometry) -> None:
@@ -55,6 +57,8 @@ class _Pace:
         self._window_ticks = round(self._limit.window_s * 1e9 / TICK_NS)
         self._chip: Chip | None = None
         self._marks: list[_Mark] = []
+        self._last_ticks = 0
+        """When the last operation with pulses ended."""
         self._most = 0
         """No cell has had more pulses since the older mark, those before it included."""
 
@@ -108,6 +112,7 @@ class _Pace:
             count: Pulses that a cell may have had of it.
             in_window: Pulses that a cell may have had within one window of it.
         """
+        self._last_ticks = now
         if now - began >= self._window_ticks:
             self._marks = [_Mark(now, chip.pulses(self._array.number), in_window)]
             self._most = in_window
@@ -123,7 +128,7 @@ class _Pace:
         if chip is not self._chip:
             self._chip = chip
             self._marks = []
-        if not self._marks:
+        if not self._marks or now - self._last_ticks >= self._window_ticks:
             self._marks = [_Mark(now, chip.pulses(self._array.number), 0)]
             self._most = 0
         elif now - self._marks[-1].ticks >= self._window_ticks:

@@ -33,6 +33,7 @@ from starlab_contract import (
     FormReply,
     FoundBoard,
     JournaledCommand,
+    Limits,
     ProgramReply,
     Register,
     Settings,
@@ -145,6 +146,10 @@ class AsyncBoard:
     async def change_settings(self, **changes: Any) -> Settings:
         """Change settings by name, all of them or none."""
         return await self._send(calls.change_settings(self.id, changes))
+
+    async def limits(self) -> Limits:
+        """The safe operating area that the server holds the board to."""
+        return await self._send(calls.limits(self.id))
 
     async def counters(self) -> Counters:
         """Pulses, operations, energy and the chip's own time."""

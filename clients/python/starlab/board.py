@@ -19,6 +19,7 @@ from starlab_contract import (
     Faults,
     FormReply,
     JournaledCommand,
+    Limits,
     ProgramReply,
     Register,
     Settings,
@@ -167,6 +168,10 @@ class Board:
     def change_settings(self, **changes: Any) -> Settings:
         """Change settings by name, all of them or none; gives all settings."""
         return self._send(calls.change_settings(self.id, changes))
+
+    def limits(self) -> Limits:
+        """The safe operating area that the server holds the board to; no call changes it."""
+        return self._send(calls.limits(self.id))
 
     def counters(self) -> Counters:
         """Pulses, operations, energy and the chip's own time so far."""

@@ -31,6 +31,7 @@ from starlab_contract import (
     FormReply,
     FoundBoard,
     JournaledCommand,
+    Limits,
     ProgramReply,
     Pulse,
     PulseReply,
@@ -127,6 +128,11 @@ def change_settings(board_id: str, changes: Mapping[str, Any]) -> Call[Settings]
     """Change settings by name, all of them or none."""
     body = _checked(SettingsChange, changes)
     return _send("PATCH", f"{_board(board_id)}/settings", body, Settings)
+
+
+def limits(board_id: str) -> Call[Limits]:
+    """The safe operating area that the server holds the board to."""
+    return _get(f"{_board(board_id)}/limits", Limits)
 
 
 def counters(board_id: str) -> Call[Counters]:

@@ -205,6 +205,19 @@ class Bench(RuleBasedStateMachine):
     def start_by_register(self, operation: int) -> None:
         self.do(write_registers(register("OPERATION").address, [operation, 8]))
 
+    @rule(array=st.sampled_from([0, 1]), width=st.integers(0, 6), count=st.integers(0, 9))
+    def hammer_one_cell(self, array: int, width: int, count: int) -> None:
+        number = 2 - array
+        self.do(
+            write_registers(0x2C, [array], mask=1),
+            write_registers(0x18, [0]),
+            write_registers(0x1C, [1, 0, 0, 0]),
+            write_registers(register(f"PERIOD{number}").address, [width], mask=0xFF),
+            write_registers(register(f"NUMBER{number}").address, [count], mask=0xFF),
+        )
+        for _ in range(12):
+            self.do(start(Operation.SET))
+
     @rule(
         request=st.sampled_from(
             [
@@ -264,7 +277,7 @@ def test_no_sequence_of_commands_brings_a_cell_outside_of_its_area(bench: type[B
     run_state_machine_as_test(
         bench,
         settings=settings(
-            max_examples=100,
+            max_examples=50,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

@@ -267,7 +267,7 @@ def _limits(files: Sequence[str]) -> Limits:
     others = SafeArea.shipped()
     by_serial = {}
     for text in files:
-        serial, _, name = text.rpartition("=")
+        serial, _, name = text.partition("=") if "=" in text else ("", "", text)
         try:
             area = SafeArea.load(Path(name))
         except OSError as error:

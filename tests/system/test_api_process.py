@@ -117,3 +117,26 @@ def test_a_wrong_option_is_a_usage_error(options: list[str]) -> None:
     assert code == 2
     assert lines
     assert not any(line.startswith("Traceback") for line in lines)
+
+
+def test_limits_come_from_files_by_serial_number_or_for_all(tmp_path: Path) -> None:
+    (tmp_path / "all.toml").write_text("supplies.VBLset.high = 2500\n")
+    (tmp_path / "one=1.toml").write_text("pulses.array1.set.width_ns = 6000\n")
+    files = [f"EMU-00000003={tmp_path}/one=1.toml", f"{tmp_path}/all.toml"]
+    for seed, difference in (("3", "pulses.array1.set.width_ns"), ("4", "supplies.VBLset.high")):
+        options = ["--port", "0", "--seed", seed]
+        with server(*options, STARLAB_LIMITS=",".join(files)) as process:
+            with httpx2.Client(base_url=ready(process)["listening"]) as client:
+                told = client.get("/api/v1/boards/emu0/limits").json()["differences"]
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate()
+        assert [line.split()[0] for line in told] == [difference]
+        assert ("WIDER SAFE OPERATING AREA: pulses.array1" in said) == (seed == "3")
+
+
+def test_a_limits_file_that_makes_no_sense_is_a_usage_error(tmp_path: Path) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text("supplies.VBLset.high = 9000\n")
+    code, lines = refusal(["--limits", f"EMU-1={file}"])
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].endswith("supplies.VBLset.high 9000 mV is above the 5670 mV limit")

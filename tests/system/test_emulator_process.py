@@ -95,3 +95,22 @@ def test_faults_that_are_not_understood_are_a_usage_error(
         main(["--faults", faults])
     assert ended.value.code == 2
     assert f"argument --faults: {said}" in capsys.readouterr().err
+
+
+def test_a_boards_firmware_has_the_limits_of_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text("pulses.array1.set = { pulses = 20, row_ma = 6 }\n")
+    with BoardProcess("--limits", str(file)) as board, session(board) as client:
+        refused = client.command(2, *pulse_row(9, 0b101, 30)).results[-1]
+        assert refused.status == wire.INTERLOCK
+        assert refused.data == b"SET pulses 30 on array 1 is above the 20 limit"
+        client.command(3, *pulse_row(9, 0b101, 20))
+        assert client.ask_status().lifetime_pulses == 40
+    file.write_text("pulses.array1.set.pulses = 1000\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["--limits", str(file)])
+    assert ended.value.code == 2
+    said = "pulses.array1.set.pulses 1000 pulses is above the 256 pulses limit"
+    assert said in capsys.readouterr().err

@@ -269,7 +269,7 @@ def _limits(files: Sequence[str]) -> Limits:
     for text in files:
         serial, _, name = text.partition("=") if "=" in text else ("", "", text)
         try:
-            area = SafeArea.load(Path(name))
+            area = SafeArea.parse(Path(name).read_bytes())
         except OSError as error:
             raise _Stop(USAGE, f"cannot use --limits {text}: {error.strerror}") from error
         except SpecError as error:

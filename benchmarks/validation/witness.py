@@ -5,6 +5,7 @@ refuses nothing.
 """
 
 import tomllib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,8 +53,13 @@ class Witness:
     """Whatever was beyond a limit."""
     pulses: int = 0
     """Pulses on cells."""
-    _recent: list[tuple[Chip, int, int, int, NDArray[np.uint32]]] = field(default_factory=list)
-    """Chip, array, first and last tick, and pulses by cell of the operations before."""
+    _recent: dict[int, deque[tuple[int, NDArray[np.intp], NDArray[np.uint32]]]] = field(
+        default_factory=dict
+    )
+    """By array: first tick, cells and their pulses of the operations within the last window."""
+    _within: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    """By array: pulses of each cell in these."""
+    _chip: Chip | None = None
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -131,16 +137,22 @@ class Witness:
     def _see_pace(self, chip: Chip, array: int, before: NDArray[np.uint32], began: int) -> None:
         given, ended = chip.pulses(array) - before, self.ticks(chip)
         self.pulses += int(given.sum())
+        if chip is not self._chip:
+            self._chip, self._recent, self._within = chip, {}, {}
         rate = self.limits["rate"][f"array{array}"]
         window = rate["window_s"] * 20e6  # clock cycles of 50 ns
-        self._recent = [
-            one for one in self._recent if one[0] is chip and ended - one[2] <= window
-        ] + [(chip, array, began, ended, given)]
-        within = np.zeros(given.shape, np.int64)
-        for _, number, first, _, pulses in self._recent:
-            if number == array and ended - first <= window:
-                within += pulses
-        self._note(f"array{array}", "pulses in a window", float(within.max()), rate["pulses"])
+        within = self._within.setdefault(array, np.zeros(given.size, np.int64))
+        recent = self._recent.setdefault(array, deque())
+        cells = np.flatnonzero(given)
+        if not len(cells):
+            return
+        recent.append((began, cells, given.reshape(-1)[cells]))
+        within[cells] += recent[-1][2]
+        while recent and ended - recent[0][0] > window:
+            _, gone, pulses = recent.popleft()
+            within[gone] -= pulses
+        most = float(within[cells].max())
+        self._note(f"array{array}", "pulses in a window", most, rate["pulses"])
 
     def _note(self, what: str, name: str, value: float, limit: float) -> None:
         share = value / limit

@@ -181,7 +181,7 @@ def _effects(text: str) -> Effects:
 
 def _limits(text: str) -> SafeArea:
     try:
-        return SafeArea.load(Path(text))
+        return SafeArea.parse(Path(text).read_bytes())
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except SpecError as error:

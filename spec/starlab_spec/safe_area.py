@@ -9,7 +9,6 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -95,18 +94,17 @@ class SafeArea:
         return _area({**_SHIPPED, **changes})
 
     @classmethod
-    def load(cls, path: Path) -> "SafeArea":
+    def parse(cls, content: bytes) -> "SafeArea":
         """The limits of a board's own file.
 
         Raises:
-            OSError: It cannot be read.
             BadLimits: It is no TOML; and as :meth:`of`.
             LimitExceeded: As :meth:`of`.
         """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(content.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadLimits(str(path), f"is no TOML: {error}") from None
+            raise BadLimits("content", f"is no TOML: {error}") from None
         return cls.of(table)
 
     def check_width(self, array: int, kind: PulseKind, width_ns: int) -> None:

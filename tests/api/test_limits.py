@@ -69,7 +69,7 @@ def test_a_board_has_the_limits_of_its_serial_number(
     own_emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = SafeArea.of(
-        {"pulses": {"array1": {"set": {"width_ns": 6000}, "reset": {"width_ns": 100}}}}
+        {"pulses": {"array1": {"reset": {"width_ns": 6000}, "set": {"width_ns": 400}}}}
     )
     others = SafeArea.of({"supplies": {"VBLset": {"high": 2300}}})
     limits = Limits(others, {"EMU-00000001": own})
@@ -77,17 +77,17 @@ def test_a_board_has_the_limits_of_its_serial_number(
     base = "http://testserver/api/v1/boards/emu0"
     with TestClient(create_app(settings), base_url=base) as client:
         told = client.get("/limits").json()
-        assert told["widened"] == ["pulses.array1.set.width_ns 6000 instead of 5000"]
+        assert told["widened"] == ["pulses.array1.reset.width_ns 6000 instead of 5000"]
         assert len(told["differences"]) == 2
-        assert "WIDER SAFE OPERATING AREA: pulses.array1.set.width_ns 6000" in caplog.text
-        pulse = {"kind": "set", "rows": [0], "columns": [0], "polarity": "+", "count": 1}
+        assert "WIDER SAFE OPERATING AREA: pulses.array1.reset.width_ns 6000" in caplog.text
+        pulse = {"kind": "reset", "rows": [0], "columns": [0], "polarity": "+", "count": 1}
         # the firmware has limits of its own, and says so in the same words
         reply = client.post("/arrays/1/pulse", json=pulse | {"width_ns": 6000})
         problem = reply.json()
         assert (reply.status_code, problem["type"]) == (422, "limit-exceeded")
-        assert "SET width 6000 ns on array 1 is above the 5000 ns limit" in problem["detail"]
+        assert "RESET width 6000 ns on array 1 is above the 5000 ns limit" in problem["detail"]
         told = {name: problem[name] for name in ("channel", "value", "limit", "unit")}
-        assert told == {"channel": "VBLset", "value": 6000, "limit": 5000, "unit": "ns"}
+        assert told == {"channel": "VSLreset", "value": 6000, "limit": 5000, "unit": "ns"}
         supplies = client.get("/supplies").json()
         assert supplies["VBLset"]["high_mv"] == 2600
     settings = ServerSettings(boards=(own_emulator.url,), limits=Limits(others))

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from starlab_host.errors import BadArgument, refusal_of
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry
 from starlab_spec.operations import Operation, PulseKind, mask_bytes, unpack_mask
-from starlab_spec.registers import register
+from starlab_spec.registers import Field, register
 from starlab_spec.safe_area import DRIVING_RAIL, SafeArea
 from starlab_spec.supplies import SUPPLIES, supply
 from starlab_spec.units import ticks_to_ns
@@ -69,7 +70,7 @@ class _Known:
 
     def get(self, name: str, field_name: str) -> int:
         """A field of a register."""
-        return register(name).field(field_name).get(self.words[name])
+        return _field(name, field_name).get(self.words[name])
 
     def array(self) -> ArrayGeometry:
         """The array that is selected."""
@@ -78,6 +79,12 @@ class _Known:
     def copy(self) -> "_Known":
         """A copy for the next command."""
         return _Known(dict(self.words), dict(self.codes))
+
+
+@cache
+def _field(name: str, field_name: str) -> Field:
+    """The field of a register: looked up once."""
+    return register(name).field(field_name)
 
 
 class Guard:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlab_sim.register_file import RegisterFile
+from starlab_sim.register_file import RegisterFile, pack_words
 from starlab_spec.registers import MAP_END, REGISTERS, Access, Register, register, register_at
 from starlab_spec.wire.transactions import (
     Opcode,
@@ -117,13 +117,24 @@ def test_a_masked_write_keeps_the_other_bits(
 ) -> None:
     registers = RegisterFile()
     address, name = definition.address, definition.name
-    registers.write(address, [old])
-    registers.write(address, [new], mask)
+    registers.write(address, pack_words([old]))
+    registers.write(address, pack_words([new]), pack_words([mask]))
     expected = "".join(
         n if m == "1" else o
         for o, n, m in zip(f"{old:032b}", f"{new:032b}", f"{mask:032b}", strict=True)
     )
     assert f"{registers.word(name):032b}" == expected
+
+
+@given(st.lists(st.integers(0, 0xFFFFFFFF), min_size=3, max_size=3), st.integers(0, 0xFFFFFFFF))
+def test_a_mask_counts_for_each_of_several_words(values: list[int], mask: int) -> None:
+    registers = RegisterFile()
+    before = registers.read(0, 3)
+    registers.write(0, pack_words(values), pack_words([mask]))
+    one_by_one = RegisterFile(before + registers.read(12, MAP_END // 4 - 3))
+    for place, value in enumerate(values):
+        one_by_one.write(4 * place, pack_words([value]), pack_words([mask]))
+    assert registers.read(0, 3) == one_by_one.read(0, 3)
 
 
 def test_identity_is_in_registers_and_json(bench: "Bench") -> None:

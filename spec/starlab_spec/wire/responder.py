@@ -96,7 +96,8 @@ class Responder(Generic[Peer]):
                         holder.peer = peer
                     holder.heard_at = now
                     holder.silent = False
-                    holder.session.heard(frame.acknowledged, now)
+                    if frame.type != FrameType.ACK:
+                        holder.session.heard(frame.acknowledged, now)
                     in_session(self, holder, frame, now)
                     return
             outside = self.OUTSIDE.get(frame.type)
@@ -122,7 +123,7 @@ class Responder(Generic[Peer]):
 
     def _on_ack(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Frames have arrived: their replies may be forgotten, what is missing is sent again."""
-        holder.session.on_ack(decode_ack(frame.payload), now)
+        holder.session.heard(decode_ack(frame.payload), now)
 
     def _on_status_request(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Answers STATUS, whatever it executes."""

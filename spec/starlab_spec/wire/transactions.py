@@ -273,7 +273,7 @@ def _decode(payload: bytes, name: str) -> Iterable[_Fields]:
     size = len(payload)
     if not size:
         raise TransactionError(f"a message without any {name}")
-    if _has_one_word_each(payload):
+    if size > _ONE_WORD.size and _has_one_word_each(payload):
         return _ONE_WORD.iter_unpack(payload)
     items: list[_Fields] = []
     unpack = _ITEM.unpack_from

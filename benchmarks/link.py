@@ -58,8 +58,12 @@ class Way:
 
     def __str__(self) -> str:
         """As the report says it."""
-        losing = f", {self.loss:.1%} loss each way" if self.loss else ""
-        return f"{self.datagram_bytes}-byte datagrams{losing}"
+        return f"{self.datagram_bytes}-byte datagrams" + (self.losing and f", {self.losing}")
+
+    @property
+    def losing(self) -> str:
+        """The loss, as the report says it; nothing if there is none."""
+        return f"{100 * self.loss:g} % loss each way" if self.loss else ""
 
 
 CLEAN = Way(MAX_PAYLOAD_BYTES, 0.0, 40, "19-21 MB/s")
@@ -217,7 +221,7 @@ def _commands(median: Mapping[str, float]) -> Iterator[Figure]:
         )
     for way in LOSING:
         value = median[f"command {way}"]
-        yield Figure(GROUP, f"one command, {way.loss:.1%} loss each way, mean", value, "us")
+        yield Figure(GROUP, f"one command, {way.losing}, mean", value, "us")
     rate = 1e3 / median["exactly once"]
     yield Figure(
         GROUP, "commands one after the other", rate, "k/s", target=at_least(rate, 5, "k/s")

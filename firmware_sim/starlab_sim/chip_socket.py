@@ -59,7 +59,10 @@ class ChipSocket:
         self._store = Volatile() if store is None else store
         if self._store.label:
             holding = Holding.of(self._store.label)
-            self._fitted = holding, holding.specimen.make(self._store, life=holding.boots)
+            chip = holding.specimen.make(
+                self._store, life=holding.boots, passed_ticks=holding.ticks_before
+            )
+            self._fitted = holding, chip
         else:
             self._fit(Holding(serial, specimen))
 
@@ -93,13 +96,15 @@ class ChipSocket:
         )
 
     def change_effects(self, effects: Effects) -> None:
-        """Let the chip do other things that an ideal one does not; its cells stay as they are."""
-        specimen = replace(self.holding.specimen, effects=effects)
+        """Let the chip do other things that an ideal one does not."""
+        holding = replace(self.holding, specimen=replace(self.holding.specimen, effects=effects))
+        self._store.label = holding.label()  # kept together with what becomes of the cells
         self.chip.change_effects(effects)
-        self._note(replace(self.holding, specimen=specimen))
+        self._fitted = holding, self.chip
 
     def advance(self, ticks: int) -> None:
         """Let time pass."""
+        self.chip.let_pass(ticks)
         self._note(replace(self.holding, ticks_before=self.holding.ticks_before + ticks))
 
     def count_boot(self) -> None:
@@ -108,7 +113,8 @@ class ChipSocket:
 
     def _fit(self, holding: Holding) -> None:
         self._store.label = holding.label()
-        self._fitted = holding, holding.specimen.make(self._store)
+        chip = holding.specimen.make(self._store, passed_ticks=holding.ticks_before)
+        self._fitted = holding, chip
 
     def _note(self, holding: Holding) -> None:
         self._store.label = holding.label()

@@ -19,12 +19,13 @@ class Specimen:
     effects: Effects = NONE
     """What it does that an ideal one does not."""
 
-    def make(self, store: Store | None = None, *, life: int = 0) -> Chip:
+    def make(self, store: Store | None = None, *, life: int = 0, passed_ticks: int = 0) -> Chip:
         """A chip of this kind.
 
         Args:
             store: What keeps it.
             life: As of :class:`Chip`: 0 for a fresh one.
+            passed_ticks: As of :class:`Chip`: emulated time before it.
 
         Raises:
             UnknownName: There is no such device model.
@@ -36,4 +37,5 @@ class Specimen:
             effects=self.effects,
             store=store,
             life=life,
+            passed_ticks=passed_ticks,
         )

@@ -3,7 +3,6 @@
 Knows no register, no memory and no frame: the board does. Not thread-safe: one caller at a time.
 """
 
-from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -13,27 +12,23 @@ from starlab_sim.chip import energy
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
-    CHUNK_SAMPLES,
     Aborted,
     Inference,
     Progress,
     Training,
-    batch,
     chunks,
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Counters, Meter
 from starlab_sim.chip.forward import Forward
 from starlab_sim.chip.learning import Learning, Tuning
-from starlab_sim.chip.readout import readout
+from starlab_sim.chip.lesson import Lesson
 from starlab_sim.chip.store import ALL, Store, Volatile
-from starlab_sim.chip.tuning import train_batch
 from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
 from starlab_sim.effects import NONE, Effects
-from starlab_spec.errors import LimitExceeded, ShapeError
+from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, array_geometry
 from starlab_spec.operations import PulseKind
-from starlab_spec.samples import SAMPLE_BYTES
 
 
 class Chip:
@@ -56,6 +51,7 @@ class Chip:
         effects: Effects = NONE,
         store: Store | None = None,
         life: int = 0,
+        passed_ticks: int = 0,
     ) -> None:
         """Fabricate a chip, or go on with one.
 
@@ -68,6 +64,7 @@ class Chip:
             store: Where its cells and totals are kept; default: in memory.
             life: 0: a fresh chip, whatever the store keeps. Any other number: the one that it
                 keeps, made with the same arguments; each life has noise of its own.
+            passed_ticks: Emulated time beside that of its own operations, in clock cycles.
 
         Raises:
             UnknownName: No such preset.
@@ -77,7 +74,7 @@ class Chip:
         forming = Forming() if forming is None else forming
         seeds = np.random.SeedSequence(seed).spawn(2)
         self._store: Store = Volatile() if store is None else store
-        self._meter = Meter()
+        self._meter = Meter(passed_ticks)
         content = self._store.content
         if life:
             self._meter.load(content["meter"])
@@ -93,6 +90,7 @@ class Chip:
                 formed=formed,
                 cells=content[f"array{geometry.number}"],
                 life=life,
+                ticks=self._meter.clock_ticks,
             )
             for geometry, one in zip((ARRAY1, ARRAY2), seeds, strict=True)
         )
@@ -104,11 +102,20 @@ class Chip:
         """What the chip has done since it was made."""
         return self._meter.snapshot()
 
+    def let_pass(self, ticks: int) -> None:
+        """Let emulated time pass in which nothing is done."""
+        self._meter.passed_ticks += ticks
+
     def change_effects(self, effects: Effects) -> None:
-        """Do other things that an ideal chip does not; the cells stay as they are."""
+        """Do other things that an ideal chip does not.
+
+        The cells stay as they are, but for those that are stuck from now on.
+        """
         self.effects = effects
+        self._store.begin({1: ALL, 2: ALL})
         for array in (self._array1, self._array2):
-            array.effects = effects
+            array.change_effects(effects, self._meter.clock_ticks)
+        self._store.commit(self._meter)
 
     def save(self) -> None:
         """Keep the totals and the store's label; with pulses they are kept by themselves."""
@@ -134,7 +141,7 @@ class Chip:
             ShapeError: Another shape.
         """
         self._store.begin({array: ALL})
-        self._array(array).overwrite(values_uS)
+        self._array(array).overwrite(values_uS, self._meter.clock_ticks)
         self._store.commit(self._meter)
 
     def virgin(self, array: int) -> NDArray[np.bool_]:
@@ -186,11 +193,15 @@ class Chip:
             selection = mask[:, part]
             row = first_row + part.start
             self._store.begin({array: slice(row, first_row + part.stop)})
-            selected = cells.pulse(kind, selection, row, conditions, count, self._meter.energy_j)
             lines = selection.any(axis=2)
+            spent = count * energy.pulse_ticks(conditions) * lines.sum(axis=0, dtype=np.int64)
+            ticks = self._meter.clock_ticks + spent.cumsum() - spent
+            selected = cells.pulse(
+                kind, selection, row, conditions, count, ticks, self._meter.energy_j
+            )
             self._meter.pulses[array - 1, kind] += count * selected
             self._meter.operations[kind] += int(lines.any(axis=0).sum())
-            self._meter.time_ticks += count * int(lines.sum()) * energy.pulse_ticks(conditions)
+            self._meter.time_ticks += int(spent.sum())
             self._store.commit(self._meter)
             done = part.stop
         return done
@@ -328,61 +339,11 @@ class Chip:
             ShapeError: Arrays of other shapes, or of different length.
             LimitExceeded: A phase that the schedule does not have.
         """
-        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        targets = batch("targets", targets, np.int32, ARRAY2.outputs)
-        if len(targets) != len(samples):
-            raise ShapeError("targets", f"are {len(targets)}, expected {len(samples)}")
-        counts = tuning.schedule.pulse_counts()
-        if not 0 <= phase < len(counts):
-            raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
-        motions1 = self._array1.motions(tuning.set1, tuning.reset1)
-        motions2 = self._array2.motions(tuning.set2, tuning.reset2)
-        tuned = {number: ALL for number in (1, 2) if counts[:, number - 1].any()}
-        settings = readout(rails, converters)
-        rules = learning.rules()
-        forward_ticks = energy.inference_ticks(converters)
-        tuning_ticks = energy.tuning_ticks(tuning)
-        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
-        outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
-        pulses = np.empty((len(samples), 2), np.int32)
-        done = 0
-        for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, aborted, progress):
-            steps = part.stop - part.start
-            self._store.begin(tuned)
-            self._meter.time_ticks += steps * forward_ticks + sum(
-                islice(cycle(tuning_ticks), phase, phase + steps)
-            )
-            phase = train_batch(
-                self._array1.conductance_uS,
-                self._array2.conductance_uS,
-                self._array1.pulses,
-                self._array2.pulses,
-                samples[part],
-                targets[part],
-                settings,
-                rules,
-                counts,
-                phase,
-                motions1,
-                motions2,
-                self._array1.rng,
-                self._array2.rng,
-                hidden[part],
-                outputs[part],
-                pulses[part],
-                self._meter.energy_j,
-                self._meter.pulses,
-            )
-            self._meter.training_steps += steps
-            self._store.commit(self._meter)
-            done = part.stop
-        return Training(
-            hidden=hidden[:done],
-            outputs=outputs[:done],
-            pulses1=pulses[:done, 0],
-            pulses2=pulses[:done, 1],
-            phase=phase,
+        lesson = Lesson(
+            rails, converters, learning, tuning, self._meter, self._store, aborted, progress
         )
+        arrays = self._array1, self._array2
+        return lesson.run(arrays, samples, targets, phase, fine=fine)
 
     def _array(self, number: int) -> CellArray:
         return self._array1 if array_geometry(number) is ARRAY1 else self._array2

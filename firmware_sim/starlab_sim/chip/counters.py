@@ -72,9 +72,11 @@ class Meter:
         pulses: By array and kind, (2, 3).
         operations: Rows addressed, by kind.
         energy_j: One number, for the kernels to add to.
+        passed_ticks: Emulated time in which nothing was done; others keep it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passed_ticks: int = 0) -> None:
+        self.passed_ticks = passed_ticks
         self.pulses = np.zeros((2, len(PulseKind)), np.int64)
         self.operations = np.zeros(len(PulseKind), np.int64)
         self.energy_j = np.zeros(1)
@@ -83,6 +85,11 @@ class Meter:
         self.inferences = 0
         self.training_steps = 0
         self.time_ticks = 0
+
+    @property
+    def clock_ticks(self) -> int:
+        """The clock of the cells: time of operations, and time that passed beside them."""
+        return self.passed_ticks + self.time_ticks
 
     def count_inferences(self, count: int, ticks_each: int) -> None:
         """Add some inferences and their time."""

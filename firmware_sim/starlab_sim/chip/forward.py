@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip import energy, kernels
+from starlab_sim.chip import detailed, energy, kernels
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_ROWS,
@@ -19,6 +19,7 @@ from starlab_sim.chip.batches import (
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Meter
+from starlab_sim.chip.detailed.noise import forward_noises, read_noise
 from starlab_sim.chip.readout import readout
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS
@@ -47,29 +48,18 @@ class Forward:
         self, array: CellArray, rows: range | None, planes: tuple[int, ...]
     ) -> NDArray[np.uint8]:
         """READ of every cell of some rows."""
-        number, (_, inputs, outputs) = array.geometry.number, array.geometry.shape
+        _, inputs, outputs = array.geometry.shape
         rows = range(inputs) if rows is None else rows
         if not 0 <= rows.start <= rows.stop <= inputs:
             low = rows.start < 0
             raise LimitExceeded(
                 "row", rows.start if low else rows.stop - 1, 0 if low else inputs - 1
             )
-        full_scale_ua = self.converters.read_full_scale_ua(number)
         codes = np.empty((len(planes), len(rows), outputs), np.uint8)
+        read = self._read_plain if array.is_plain else self._read_detailed
         done = 0
         for part in chunks(len(rows), CHUNK_ROWS, self.aborted, self.progress):
-            for index, plane in enumerate(planes):
-                minus = plane == MINUS and number == ARRAY1.number
-                read_v = (self.rails.read_minus_mv if minus else self.rails.read_plus_mv) * 1e-3
-                kernels.read_rows(
-                    array.conductance_uS[plane, rows.start + part.start : rows.start + part.stop],
-                    read_v,
-                    full_scale_ua,
-                    energy.read_row_energy_j(read_v, outputs),
-                    energy.read_cell_energy_j(read_v),
-                    codes[index, part],
-                    self.meter.energy_j,
-                )
+            read(array, rows.start + part.start, planes, codes[:, part])
             conversions = len(planes) * (part.stop - part.start)
             self.meter.read_operations += part.stop - part.start
             self.meter.cells_read += conversions * outputs
@@ -77,29 +67,115 @@ class Forward:
             done = part.stop
         return codes[:, :done]
 
+    def _read_voltages(self, array: CellArray, planes: tuple[int, ...]) -> list[float]:
+        """Read voltage over the cells of each plane."""
+        paired = array.geometry.number == ARRAY1.number
+        rails = self.rails
+        return [
+            (rails.read_minus_mv if paired and plane == MINUS else rails.read_plus_mv) * 1e-3
+            for plane in planes
+        ]
+
+    def _read_plain(
+        self, array: CellArray, first: int, planes: tuple[int, ...], codes: NDArray[np.uint8]
+    ) -> None:
+        """READ of a chunk of rows of ideal cells."""
+        _, rows, outputs = codes.shape
+        voltages = self._read_voltages(array, planes)
+        for index, (plane, read_v) in enumerate(zip(planes, voltages, strict=True)):
+            kernels.read_rows(
+                array.conductance_uS[plane, first : first + rows],
+                read_v,
+                self.converters.read_full_scale_ua(array.geometry.number),
+                energy.read_row_energy_j(read_v, outputs),
+                energy.read_cell_energy_j(read_v),
+                codes[index],
+                self.meter.energy_j,
+            )
+
+    def _read_detailed(
+        self, array: CellArray, first: int, planes: tuple[int, ...], codes: NDArray[np.uint8]
+    ) -> None:
+        """The same of cells that are not ideal."""
+        number, outputs = array.geometry.number, array.geometry.outputs
+        voltages = self._read_voltages(array, planes)
+        into = np.empty(codes.shape, np.uint8)
+        detailed.read_rows(
+            array.cells,
+            np.array(planes, np.int64),
+            first,
+            np.array(voltages),
+            self.converters.read_full_scale_ua(number),
+            np.array([energy.read_row_energy_j(read_v, outputs) for read_v in voltages]),
+            np.array([energy.read_cell_energy_j(read_v) for read_v in voltages]),
+            detailed.NO_GAIN,
+            array.traps,
+            read_noise(array.effects.read_noise, self.converters, number),
+            self.meter.clock_ticks,
+            energy.read_row_ticks(),
+            array.reading,
+            into,
+            self.meter.energy_j,
+        )
+        codes[...] = into
+
     def multiply1(self, array1: CellArray, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Array 1 alone."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
         settings = readout(self.rails, self.converters)
-        cells, energy_j = array1.conductance_uS, self.meter.energy_j
+        energy_j, ticks_each = self.meter.energy_j, energy.multiply1_ticks(self.converters)
+        noise, _ = forward_noises(array1.effects.read_noise, self.converters)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
 
         def run(part: slice) -> None:
-            kernels.multiply1_batch(cells, samples[part], settings, hidden[part], energy_j)
+            if array1.is_plain:
+                cells = array1.conductance_uS
+                kernels.multiply1_batch(cells, samples[part], settings, hidden[part], energy_j)
+                return
+            detailed.multiply1_batch(
+                array1.cells,
+                samples[part],
+                settings,
+                detailed.NO_GAIN,
+                array1.traps,
+                noise,
+                self.meter.clock_ticks,
+                ticks_each,
+                array1.reading,
+                hidden[part],
+                energy_j,
+            )
 
-        return hidden[: self._each(run, len(samples), energy.multiply1_ticks(self.converters))]
+        return hidden[: self._each(run, len(samples), ticks_each)]
 
     def multiply2(self, array2: CellArray, hidden: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Array 2 alone."""
         hidden = batch("hidden counts", hidden, np.uint8, ARRAY2.inputs)
         settings = readout(self.rails, self.converters)
-        cells, energy_j = array2.conductance_uS, self.meter.energy_j
+        energy_j, ticks_each = self.meter.energy_j, energy.inference_ticks(self.converters)
+        _, noise = forward_noises(array2.effects.read_noise, self.converters)
         outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
 
         def run(part: slice) -> None:
-            kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], energy_j)
+            if array2.is_plain:
+                cells = array2.conductance_uS
+                kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], energy_j)
+                return
+            detailed.multiply2_batch(
+                array2.cells,
+                hidden[part],
+                settings,
+                detailed.NO_GAIN,
+                array2.traps,
+                noise,
+                self.meter.clock_ticks,
+                ticks_each,
+                array2.reading,
+                outputs[part],
+                energy_j,
+            )
 
-        return outputs[: self._each(run, len(hidden), energy.inference_ticks(self.converters))]
+        return outputs[: self._each(run, len(hidden), ticks_each)]
 
     def infer(self, array1: CellArray, array2: CellArray, samples: NDArray[np.uint8]) -> Inference:
         """Both arrays."""
@@ -108,7 +184,26 @@ class Forward:
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
 
+        ticks_each = energy.inference_ticks(self.converters)
+        noises = forward_noises(array1.effects.read_noise, self.converters)
+
         def run(part: slice) -> None:
+            if not array1.is_plain:
+                detailed.infer_batch(
+                    (array1.cells, array2.cells),
+                    samples[part],
+                    settings,
+                    (detailed.NO_GAIN, detailed.NO_GAIN),
+                    (array1.traps, array2.traps),
+                    noises,
+                    self.meter.clock_ticks,
+                    ticks_each,
+                    (array1.reading, array2.reading),
+                    hidden[part],
+                    outputs[part],
+                    self.meter.energy_j,
+                )
+                return
             kernels.infer_batch(
                 array1.conductance_uS,
                 array2.conductance_uS,
@@ -119,7 +214,7 @@ class Forward:
                 self.meter.energy_j,
             )
 
-        done = self._each(run, len(samples), energy.inference_ticks(self.converters))
+        done = self._each(run, len(samples), ticks_each)
         return Inference(hidden=hidden[:done], outputs=outputs[:done])
 
     def _each(self, run: Callable[[slice], None], total: int, ticks_each: int) -> int:

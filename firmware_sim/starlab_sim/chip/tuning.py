@@ -106,6 +106,69 @@ def output_sign(z: float, target: float, rules: Rules) -> int:
 
 
 @compiled
+def output_columns(
+    outputs: NDArray[np.int32],
+    targets: NDArray[np.int32],
+    rules: Rules,
+    columns2: Columns,
+    found2: NDArray[np.int64],
+) -> None:
+    """List the columns of array 2 whose weights are to rise, and those whose are to fall."""
+    found2[:] = 0
+    for k in range(outputs.shape[0]):
+        sign = output_sign(np.float64(outputs[k]), np.float64(targets[k]), rules)
+        if sign != 0:
+            direction = RISING if sign > 0 else FALLING
+            columns2[direction, found2[direction]] = k
+            found2[direction] += 1
+
+
+@compiled
+def driven_back(
+    cells2: Conductance,
+    y1: NDArray[np.uint8],
+    rules: Rules,
+    columns2: Columns,
+    found2: NDArray[np.int64],
+    rows2: Rows,
+    columns1: Columns,
+    found1: NDArray[np.int64],
+) -> int:
+    """List the rows of array 2 that are on, and the columns of array 1 to rise and to fall.
+
+    Returns:
+        How many rows are on.
+    """
+    found1[:] = 0
+    on = 0
+    if found2[RISING] + found2[FALLING] == 0:
+        return 0
+    floor = rules.c1
+    if rules.c1_relative:
+        floor = rules.c1 * np.float64(y1.max()) / 1000.0
+    for j in range(y1.shape[0]):
+        if y1[j] == 0:
+            continue
+        if y1[j] >= floor:
+            rows2[on] = j
+            on += 1
+        back_uS = 0.0
+        for b in range(found2[RISING]):
+            k = columns2[RISING, b]
+            back_uS += np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
+        for b in range(found2[FALLING]):
+            k = columns2[FALLING, b]
+            back_uS -= np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
+        if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
+            columns1[RISING, found1[RISING]] = j
+            found1[RISING] += 1
+        elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
+            columns1[FALLING, found1[FALLING]] = j
+            found1[FALLING] += 1
+    return on
+
+
+@compiled
 def train_batch(
     cells1: Conductance,
     cells2: Conductance,
@@ -169,41 +232,11 @@ def train_batch(
         used_j = multiply1(cells1, rows1, row_count, readout, plus, minus, y1)
         energy_j[0] += used_j + multiply2(cells2, y1, readout, outputs[s])
 
-        found2[:] = 0
-        for k in range(classes):
-            sign = output_sign(np.float64(outputs[s, k]), np.float64(targets[s, k]), rules)
-            if sign != 0:
-                direction = RISING if sign > 0 else FALLING
-                columns2[direction, found2[direction]] = k
-                found2[direction] += 1
-
-        found1[:] = 0
-        on = 0
+        output_columns(outputs[s], targets[s], rules, columns2, found2)
+        on = driven_back(cells2, y1, rules, columns2, found2, rows2, columns1, found1)
         pulses[s, 0] = 0
         pulses[s, 1] = 0
         if found2[RISING] + found2[FALLING] > 0:
-            floor = rules.c1
-            if rules.c1_relative:
-                floor = rules.c1 * np.float64(y1.max()) / 1000.0
-            for j in range(width):
-                if y1[j] == 0:
-                    continue
-                if y1[j] >= floor:
-                    rows2[on] = j
-                    on += 1
-                back_uS = 0.0
-                for b in range(found2[RISING]):
-                    k = columns2[RISING, b]
-                    back_uS += np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
-                for b in range(found2[FALLING]):
-                    k = columns2[FALLING, b]
-                    back_uS -= np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
-                if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
-                    columns1[RISING, found1[RISING]] = j
-                    found1[RISING] += 1
-                elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
-                    columns1[FALLING, found1[FALLING]] = j
-                    found1[FALLING] += 1
             # array 2 drives the error back before it is tuned itself
             pulses[s, 0] = tune(
                 cells1,

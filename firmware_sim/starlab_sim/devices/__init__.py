@@ -4,6 +4,8 @@ from starlab_sim.devices.forming import Forming, VIRGIN_RANGE_uS
 from starlab_sim.devices.presets import PRESET_NAMES, preset
 from starlab_sim.devices.pulses import (
     NOMINAL_AMPLITUDE_MV,
+    NOMINAL_FORM_GATE_MV,
+    NOMINAL_FORM_WIDTH_NS,
     NOMINAL_WIDTH_NS,
     STEP_VOLTAGE_MV,
     THRESHOLD_MV,
@@ -16,6 +18,8 @@ from starlab_sim.devices.table import BINS, DeviceModel, StepTable
 __all__ = [
     "BINS",
     "NOMINAL_AMPLITUDE_MV",
+    "NOMINAL_FORM_GATE_MV",
+    "NOMINAL_FORM_WIDTH_NS",
     "NOMINAL_WIDTH_NS",
     "PRESET_NAMES",
     "STEP_VOLTAGE_MV",

@@ -1,0 +1,210 @@
+"""Compiled learning on cells that are not ideal: the passes and their order are the plain ones.
+
+The error is driven back through the conductances themselves: neither noise nor wires nor traps
+reach the backward comparators [O].
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip.compiled import compiled
+from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
+from starlab_sim.chip.detailed.forward import multiply1, multiply2
+from starlab_sim.chip.detailed.pulsing import pulse_row
+from starlab_sim.chip.kernels import Rows, Sums, rows_on
+from starlab_sim.chip.learning import FALLING, RISING, Rules
+from starlab_sim.chip.pulsing import Columns
+from starlab_sim.chip.readout import Readout
+from starlab_sim.chip.tuning import RESET, SET, driven_back, output_columns
+from starlab_spec.geometry import MINUS, PLUS
+
+
+@compiled
+def tune(
+    cells: Cells,
+    rows: Rows,
+    row_count: int,
+    columns: Columns,
+    column_counts: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    pulses: tuple[Pulse, Pulse],
+    drop_mv: NDArray[np.float32],
+    ticks: int,
+    rng: np.random.Generator,
+    noise: Floats,
+    energy_j: Sums,
+    tally: NDArray[np.int64],
+) -> int:
+    """All passes of one array's tuning step; returns the pulses applied.
+
+    Args:
+        cells: The array.
+        rows: Rows that are driven; the first ``row_count`` entries.
+        row_count: How many.
+        columns: Shape (2, outputs): columns of RISING and of FALLING weights.
+        column_counts: Shape (2,): how many.
+        counts: Shape (2, 2): pulses per cell, by plane and direction.
+        pulses: What SET and RESET pulses do.
+        drop_mv: By which the voltage at a cell is lower in the pass of its kind and plane, (2, 2,
+            inputs, outputs), or nothing.
+        ticks: The time.
+        rng: The array's noise.
+        noise: Scratch, (outputs,).
+        energy_j: Grows by the energy, pass by pass.
+        tally: Grows by the pulses, by kind.
+    """
+    total = 0
+    for kind, plane, direction in (
+        (SET, PLUS, RISING),
+        (SET, MINUS, FALLING),
+        (RESET, MINUS, RISING),
+        (RESET, PLUS, FALLING),
+    ):
+        count = counts[plane, direction]
+        found = column_counts[direction]
+        if count == 0 or found == 0:
+            continue
+        pulse = pulses[kind]
+        selected = columns[direction]
+        pass_j = 0.0
+        for a in range(row_count):
+            lower_mv = drop_mv[kind, plane, rows[a]] if drop_mv.size else noise[:0]
+            pass_j += pulse_row(
+                cells, plane, rows[a], selected, found, count, pulse, lower_mv, ticks, rng, noise
+            )
+        energy_j[0] += pass_j
+        applied = count * row_count * found
+        tally[kind] += applied
+        total += applied
+    return total
+
+
+@compiled
+def train_batch(
+    cells: tuple[Cells, Cells],
+    samples: NDArray[np.uint8],
+    targets: NDArray[np.int32],
+    readout: Readout,
+    gains: tuple[Floats, Floats],
+    traps: tuple[Traps, Traps],
+    noises: tuple[Noise, Noise],
+    rules: Rules,
+    counts: NDArray[np.int64],
+    phase: int,
+    pulses: tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]],
+    drops_mv: tuple[NDArray[np.float32], NDArray[np.float32]],
+    ticks: int,
+    ticks_each: NDArray[np.int64],
+    rngs: tuple[np.random.Generator, np.random.Generator],
+    reading_rngs: tuple[np.random.Generator, np.random.Generator],
+    hidden: NDArray[np.uint8],
+    outputs: NDArray[np.int32],
+    applied: NDArray[np.int32],
+    energy_j: Sums,
+    tally: NDArray[np.int64],
+) -> int:
+    """One learning step for each of some samples; returns the phase after them.
+
+    Args:
+        cells: Of arrays 1 and 2; so all pairs.
+        samples: Packed, (n, 98).
+        targets: (n, 10), output codes.
+        readout: Forward settings.
+        gains: Shape (2, inputs, outputs): factors on the contributions of cells, or nothing.
+        traps: Where they are.
+        noises: Of the conversions.
+        rules: Thresholds and activation.
+        counts: `Schedule.pulse_counts()`.
+        phase: Phase of the first sample.
+        pulses: SET and RESET pulses, array by array.
+        drops_mv: As of :func:`tune`.
+        ticks: Time of the first sample.
+        ticks_each: Time that a sample takes, by phase.
+        rngs: Noise of the cells.
+        reading_rngs: Noise of the converters.
+        hidden: Result, (n, 100): hidden codes.
+        outputs: Result, (n, 10): outputs before the update.
+        applied: Result, (n, 2): pulses on arrays 1 and 2.
+        energy_j: Grows by the energy, sample by sample.
+        tally: Grows by the pulses, (2, 3): by array and kind.
+    """
+    width = hidden.shape[1]
+    classes = outputs.shape[1]
+    rows1 = np.empty(cells[0].conductance_uS.shape[1], np.int64)
+    rows2 = np.empty(width, np.int64)
+    columns1 = np.empty((2, width), np.uint64)
+    columns2 = np.empty((2, classes), np.uint64)
+    found1 = np.zeros(2, np.int64)
+    found2 = np.zeros(2, np.int64)
+    noise = np.empty(width, np.float32)
+    plus = np.empty(width)
+    minus = np.empty(width)
+    for s in range(samples.shape[0]):
+        y1 = hidden[s]
+        row_count = rows_on(samples[s], rows1)
+        used_j = multiply1(
+            cells[0],
+            rows1,
+            row_count,
+            readout,
+            gains[0],
+            traps[0],
+            noises[0],
+            ticks,
+            reading_rngs[0],
+            plus,
+            minus,
+            y1,
+        )
+        energy_j[0] += used_j + multiply2(
+            cells[1],
+            y1,
+            readout,
+            gains[1],
+            traps[1],
+            noises[1],
+            ticks,
+            reading_rngs[1],
+            outputs[s],
+        )
+        output_columns(outputs[s], targets[s], rules, columns2, found2)
+        on = driven_back(
+            cells[1].conductance_uS, y1, rules, columns2, found2, rows2, columns1, found1
+        )
+        applied[s, 0] = 0
+        applied[s, 1] = 0
+        if found2[RISING] + found2[FALLING] > 0:
+            # array 2 drives the error back before it is tuned itself
+            applied[s, 0] = tune(
+                cells[0],
+                rows1,
+                row_count,
+                columns1,
+                found1,
+                counts[phase, 0],
+                pulses[0],
+                drops_mv[0],
+                ticks,
+                rngs[0],
+                noise,
+                energy_j,
+                tally[0],
+            )
+            applied[s, 1] = tune(
+                cells[1],
+                rows2,
+                on,
+                columns2,
+                found2,
+                counts[phase, 1],
+                pulses[1],
+                drops_mv[1],
+                ticks,
+                rngs[1],
+                noise,
+                energy_j,
+                tally[1],
+            )
+        ticks += ticks_each[phase]
+        phase = (phase + 1) % counts.shape[0]
+    return phase

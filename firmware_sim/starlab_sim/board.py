@@ -4,6 +4,7 @@ Opens no socket and knows no frame: the server and the protocol's responder do.
 """
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +22,7 @@ from starlab_sim.register_file import pack_words
 from starlab_sim.sequencer import SHORT_OPERATIONS, plan
 from starlab_sim.specimen import Specimen
 from starlab_sim.state import PoweredState
-from starlab_sim.supplies import Setting
+from starlab_sim.supplies import Generators, Reading, SupplyRack
 from starlab_spec.errors import LimitExceeded, SpecError
 from starlab_spec.registers import register
 from starlab_spec.units import TICK_NS
@@ -58,6 +59,8 @@ class _Command:
     dry_run: bool
     aborted: Callable[[], bool]
     report: Report
+    now_s: float
+    """When it began: for all of its transactions, so that none depends on their pace."""
     reply_bytes: int = 0
 
     def reserve(self, count: int) -> None:
@@ -82,6 +85,7 @@ class Board:
         rng: random.Random,
         network: Network | None = None,
         store: Store | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Put the chip in and power up.
 
@@ -91,6 +95,7 @@ class Board:
             rng: Draws boot ids.
             network: The network around the board, where it can be made bad.
             store: What keeps the chip; default: the memory of the process.
+            clock: Seconds, by which generators settle; nothing else depends on it.
 
         Raises:
             UnknownName: There is no such device model.
@@ -98,6 +103,7 @@ class Board:
         self.boot_id = 0
         self._rng = rng
         self._network = network
+        self._clock = clock
         self._power_fails_at: int | None = None
         """Lifetime pulses after which the power fails."""
         self._socket = ChipSocket(serial, specimen, store)
@@ -191,7 +197,7 @@ class Board:
             One result each, up to the first that fails; none if the power failed meanwhile.
         """
         state = self._state.scratch() if dry_run else self._state
-        command = _Command(state, dry_run, aborted, progress)
+        command = _Command(state, dry_run, aborted, progress, self._clock())
         results = plain_reads(state.registers, transactions)
         command.reserve(4 * len(results))
         for transaction in transactions[len(results) :]:
@@ -249,7 +255,10 @@ class Board:
         old = self.boot_id
         while self.boot_id in (0, old):
             self.boot_id = self._rng.getrandbits(32)
-        state = PoweredState()
+        holding = self._socket.holding
+        effects = holding.specimen.effects
+        generators = Generators(holding.board_seed, effects, holding.boots)
+        state = PoweredState(supplies=SupplyRack(generators))
         put_identity(state.registers, self.chip, boot_id=self.boot_id)
         return state
 
@@ -312,12 +321,14 @@ class Board:
         return b""
 
     def _get_supply(self, command: _Command, transaction: Transaction) -> bytes:
-        return _reading(command.state, command.state.supplies.get(transaction.address))
+        index, state = transaction.address, command.state
+        return _reading(state, index, state.supplies.get(index, now_s=command.now_s))
 
     def _set_supply(self, command: _Command, transaction: Transaction) -> bytes:
         code = _word(transaction, transaction.data)
         command.state.check_faults()
-        return _reading(command.state, command.state.supplies.set(transaction.address, code))
+        index, state = transaction.address, command.state
+        return _reading(state, index, state.supplies.set(index, code, now_s=command.now_s))
 
     def _start(self, command: _Command, transaction: Transaction) -> bytes:
         return self._operate(command, _word(transaction, transaction.data))
@@ -326,7 +337,7 @@ class Board:
         state = command.state
         power_fails = None if self._power_fails_at is None else self._power_fails
         control = Control(state.supplies, command.aborted, command.report, power_fails)
-        run = plan(operation, state, self.chip)
+        run = plan(operation, state, self.chip, now_s=command.now_s)
         if command.dry_run:
             return b""
         try:
@@ -355,6 +366,7 @@ class Board:
             self._socket.exchange(specimen)
         if request.effects is not None:
             self._socket.change_effects(request.effects)
+            self._state.supplies.change_effects(request.effects)
         if request.advance_ticks:
             self._socket.advance(request.advance_ticks)
         if request.restart:
@@ -367,11 +379,14 @@ class Board:
             self._state.memory.write(wanted.address, counts.tobytes())
 
 
-def _reading(state: PoweredState, setting: Setting | None) -> bytes:
-    fault = _READING_FAULT if state.faults & SUPPLY_FAULTS else 0
-    if setting is None:
-        return pack_words((0, 0, fault))
-    return pack_words((setting.code, setting.measured, _READING_SETTLED | fault))
+def _reading(state: PoweredState, index: int, reading: Reading | None) -> bytes:
+    is_latched = bool(state.faults & SUPPLY_FAULTS)
+    is_tripped = state.supplies.is_tripped(index, is_latched=is_latched)
+    flags = _READING_FAULT if is_tripped else 0
+    if reading is None:
+        return pack_words((0, 0, flags))
+    flags |= _READING_SETTLED if reading.settled else 0
+    return pack_words((reading.code, reading.measured, flags))
 
 
 def _word(transaction: Transaction, data: bytes) -> int:

@@ -25,6 +25,8 @@ class Holding:
     """Emulated time before it, and time that passed while nothing was done, in clock cycles."""
     boots: int = 0
     """How often the board has been switched on."""
+    board_seed: int = 0
+    """Decides what is the board's own: the errors of its generators."""
 
     def label(self) -> bytes:
         """As a store keeps it."""
@@ -64,7 +66,7 @@ class ChipSocket:
             )
             self._fitted = holding, chip
         else:
-            self._fit(Holding(serial, specimen))
+            self._fit(Holding(serial, specimen, board_seed=specimen.seed))
 
     @property
     def chip(self) -> Chip:

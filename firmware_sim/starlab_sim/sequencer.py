@@ -14,6 +14,7 @@ from starlab_sim.chip import Chip
 from starlab_sim.control import Control
 from starlab_sim.errors import Refused
 from starlab_sim.register_file import pack_words
+from starlab_sim.row_pulses import pulse_rows
 from starlab_sim.selection import selection
 from starlab_sim.state import PoweredState
 from starlab_spec.errors import LimitExceeded
@@ -28,19 +29,21 @@ Plan = Callable[[PoweredState, Chip, conditions.Supplied], Run]
 """Checks one kind of operation; changes nothing."""
 
 
-def plan(word: int, state: PoweredState, chip: Chip) -> Run:
+def plan(word: int, state: PoweredState, chip: Chip, *, now_s: float) -> Run:
     """Check an operation as a whole, without doing anything.
 
     Args:
         word: One bit of register OPERATION.
         state: Registers, memory and supplies that it works with.
         chip: What it works on.
+        now_s: Time, by which generators have settled or not.
 
     Returns:
         The operation, to be run at once.
 
     Raises:
-        Refused: The word names no operation, a fault is latched, or a supply is off.
+        Refused: The word names no operation, a fault is latched, a supply is off or has not
+            settled, or a rail that would drive cells came on out of order.
         LimitExceeded: A register or memory content that the operation cannot work with.
     """
     prepare = _PLANS.get(word)
@@ -49,7 +52,10 @@ def plan(word: int, state: PoweredState, chip: Chip) -> Run:
         message = f"operation 0x{word:08X} must be one bit of {names}"
         raise Refused(Status.BAD_REQUEST, message)
     state.check_faults()
-    return prepare(state, chip, state.supplies.values())
+    supplied = state.supplies.values(now_s=now_s)
+    if word in PULSING:
+        state.supplies.check_order()
+    return prepare(state, chip, supplied)
 
 
 def _row_pulse(kind: PulseKind) -> Plan:
@@ -59,14 +65,16 @@ def _row_pulse(kind: PulseKind) -> Plan:
         count = conditions.pulse_count(state.registers, cells.array, kind)
 
         def run(control: Control) -> bytes:
-            rows = chip.pulse(
+            rows = pulse_rows(
+                state,
+                chip,
                 cells.array.number,
                 kind,
                 cells.mask,
                 pulse,
+                control,
                 count=count,
                 first_row=cells.row,
-                aborted=control.stopped,
             )
             control.check_complete(kind.name, rows, 1, "rows")
             return b""
@@ -169,6 +177,17 @@ _PLANS: Final[dict[int, Plan]] = {
     Operation.BATCH_TRAINING: batches.batch_training,
     Operation.VMM2: batches.vmm2,
 }
+PULSING: Final = frozenset(
+    {
+        Operation.FORM,
+        Operation.SET,
+        Operation.RESET,
+        Operation.BP,
+        Operation.PULSE_MASK,
+        Operation.BATCH_TRAINING,
+    }
+)
+"""Operations that put pulses on cells."""
 SHORT_OPERATIONS: Final = frozenset(
     {Operation.FORM, Operation.SET, Operation.RESET, Operation.READ, Operation.BP}
 )

@@ -6,7 +6,7 @@ Executes nothing; the chip's cells are not in it.
 from typing import Final
 
 from starlab_sim.errors import Refused
-from starlab_sim.faults import fault_names
+from starlab_sim.faults import SUPPLY_FAULTS, fault_names
 from starlab_sim.memory import Memory
 from starlab_sim.register_file import RegisterFile
 from starlab_sim.supplies import SupplyRack
@@ -40,9 +40,16 @@ class PoweredState:
         """The latched faults: bits of register FAULTS."""
         return self.registers.word(FAULTS)
 
-    def trip(self, latches: int) -> None:
-        """Latch faults and switch all drivers off."""
+    def trip(self, latches: int, channel: int | None = None) -> None:
+        """Latch faults and switch all drivers off.
+
+        Args:
+            latches: Bits of register FAULTS.
+            channel: Index of the generator whose fault it is; None: it is not known.
+        """
         self.registers.put(FAULTS, self.faults | latches)
+        if latches & SUPPLY_FAULTS:
+            self.supplies.tripped = channel
         self.supplies.switch_off(f"latched {fault_names(latches)}")
 
     def clear_faults(self, latches: int) -> None:

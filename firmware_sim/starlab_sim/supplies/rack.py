@@ -1,0 +1,190 @@
+"""The rack of generators: which are on, at which code, since when. Knows no error and no noise.
+
+The clock says when a generator has settled and nothing else: no value depends on it.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from starlab_sim.effects import Effects
+from starlab_sim.errors import Refused
+from starlab_sim.supplies.generators import Generators
+from starlab_spec.errors import LimitExceeded
+from starlab_spec.supplies import CODE_MAX, SUPPLIES, supply
+from starlab_spec.wire.transactions import Status
+
+_NANO_PER_UNIT: Final = 1000
+"""Readings are in microvolt and nanoampere, channels in millivolt and microampere."""
+WORD_LINES: Final = tuple(supply(name).index for name in ("VWLform", "VWLset", "VWLvdd"))
+"""Rails of the gates, which come on first."""
+DRIVING: Final = tuple(supply(name).index for name in ("VBLform", "VBLset", "VSLreset"))
+"""Rails that drive current through cells: they come on after the gates are held."""
+
+
+class _Setting(NamedTuple):
+    """A generator that is on."""
+
+    code: int
+    changed_s: float
+    """When it was given that code."""
+
+
+class Reading(NamedTuple):
+    """What a generator that is on says of itself."""
+
+    code: int
+    measured: int
+    """What it gives: microvolt or nanoampere."""
+    settled: bool
+
+
+class SupplyRack:
+    """All 22 generators, off at power-up.
+
+    One thread may switch all of them off while another sets or reads them. Every ``now_s`` is the
+    time of one clock.
+
+    Attributes:
+        switch_offs: How often all drivers were switched off.
+        safe_reason: Why the board is SAFE; None if it is not. Setting all 22 generators ends it.
+        tripped: The channel whose current limit tripped last, until that is cleared.
+    """
+
+    def __init__(self, generators: Generators | None = None) -> None:
+        self._generators = Generators() if generators is None else generators
+        # replaced, never emptied, by switch_off: who holds the list still has all of it
+        self._settings: list[_Setting | None] = [None] * len(SUPPLIES)
+        self._early: frozenset[int] = frozenset()
+        """Driving rails that came on before the word lines."""
+        self._lock = threading.Lock()
+        self._is_copy = False
+        self.switch_offs = 0
+        self.safe_reason: str | None = None
+        self.tripped: int | None = None
+
+    @property
+    def effects(self) -> Effects:
+        """What the generators do that ideal ones do not."""
+        return self._generators.effects
+
+    def change_effects(self, effects: Effects) -> None:
+        """Let the generators do other things; codes stay as they are."""
+        self._generators.effects = effects
+
+    def scratch(self) -> "SupplyRack":
+        """A rack with the same settings, to try things on: it is without noise and draws none."""
+        copy = SupplyRack(self._generators)
+        copy._is_copy = True
+        with self._lock:
+            copy._settings = list(self._settings)
+            copy._early = self._early
+            copy.safe_reason = self.safe_reason
+            copy.tripped = self.tripped
+        return copy
+
+    def set(self, index: int, code: int, *, now_s: float) -> Reading:
+        """Set a generator to a code, and switch it on. What has that code already, keeps it.
+
+        Raises:
+            LimitExceeded: There is no such generator or no such code.
+            Refused: INTERLOCK: the code's value is outside the safe operating area.
+        """
+        _check_index(index)
+        channel = SUPPLIES[index]
+        if code > CODE_MAX:
+            raise LimitExceeded(f"{channel.name} code", code, CODE_MAX)
+        try:
+            channel.check_code(code)
+        except LimitExceeded as error:
+            raise Refused(Status.INTERLOCK, str(error)) from None
+        with self._lock:
+            setting = self._settings[index]
+            if setting is None or setting.code != code:
+                setting = _Setting(code, now_s)
+            self._settings[index] = setting
+            if index in DRIVING:
+                gates_are_held = all(self._settings[gate] is not None for gate in WORD_LINES)
+                self._early = self._early - {index} if gates_are_held else self._early | {index}
+            if None not in self._settings:
+                self.safe_reason = None
+        return self._reading(index, setting, now_s)
+
+    def get(self, index: int, *, now_s: float) -> Reading | None:
+        """How a generator is; None while it is off.
+
+        Raises:
+            LimitExceeded: There is no such generator.
+        """
+        _check_index(index)
+        setting = self._settings[index]
+        return None if setting is None else self._reading(index, setting, now_s)
+
+    def values(self, *, now_s: float) -> Mapping[str, float]:
+        """What all generators give in one operation, by name: millivolt or microampere.
+
+        Raises:
+            Refused: NOT_READY: one of them is off or has not settled; operations need them all.
+        """
+        settings = self._settings
+        on: list[_Setting] = []
+        for channel, setting in zip(SUPPLIES, settings, strict=True):
+            if setting is None:
+                why = f" since the board is SAFE: {self.safe_reason}" if self.safe_reason else ""
+                raise Refused(Status.NOT_READY, f"supply {channel.name} is off{why}")
+            on.append(setting)
+        for channel, setting in zip(SUPPLIES, on, strict=True):
+            if not self._is_settled(setting, now_s):
+                raise Refused(Status.NOT_READY, f"supply {channel.name} has not settled")
+        generators = self._generators
+        noise = np.zeros(len(SUPPLIES)) if self._is_copy else generators.operation_noise()
+        return {
+            channel.name: generators.noisy(
+                channel.index, generators.value(channel.index, setting.code), float(normal)
+            )
+            for channel, setting, normal in zip(SUPPLIES, on, noise, strict=True)
+        }
+
+    def check_order(self) -> None:
+        """Refuse to let rails drive cells that came on while gates were floating.
+
+        Raises:
+            Refused: NOT_READY: such a rail has not been set again since.
+        """
+        early = sorted(self._early)
+        if early:
+            name, gates = SUPPLIES[early[0]].name, ", ".join(SUPPLIES[i].name for i in WORD_LINES)
+            message = f"supply {name} came on before the word lines ({gates}): set it again"
+            raise Refused(Status.NOT_READY, message)
+
+    def is_tripped(self, index: int, *, is_latched: bool) -> bool:
+        """Whether a generator reports a fault; all do where it is not known whose it was."""
+        return is_latched and self.tripped in (None, index)
+
+    def switch_off(self, reason: str) -> None:
+        """All drivers off at once: the board is SAFE until all generators have been set again."""
+        with self._lock:
+            self._settings = [None] * len(SUPPLIES)
+            self._early = frozenset()
+            self.safe_reason = reason
+            self.switch_offs += 1
+
+    def _is_settled(self, setting: _Setting, now_s: float) -> bool:
+        settling = self.effects.settling
+        return settling is None or now_s - setting.changed_s >= settling.time_s
+
+    def _reading(self, index: int, setting: _Setting, now_s: float) -> Reading:
+        generators = self._generators
+        settled = self._is_settled(setting, now_s)
+        value = generators.value(index, setting.code)
+        if not self._is_copy:
+            normal = generators.measurement_noise(index, settled=settled)
+            value = generators.noisy(index, value, normal)
+        return Reading(setting.code, round(value * _NANO_PER_UNIT), settled)
+
+
+def _check_index(index: int) -> None:
+    if index >= len(SUPPLIES):
+        raise LimitExceeded("supply index", index, len(SUPPLIES) - 1)

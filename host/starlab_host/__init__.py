@@ -3,7 +3,10 @@
 Serves nobody over a network: that is :mod:`starlab_api`. Knows no emulator: a board is a board.
 """
 
+from starlab_host.balance import Balance, ReadVoltages, balance
 from starlab_host.board import Board
+from starlab_host.calibrating import calibrate
+from starlab_host.calibration import Calibration, CalibrationStore, ChannelFit
 from starlab_host.chip import METHODS, Chip
 from starlab_host.connection import connect
 from starlab_host.discovery import FoundBoard, discover
@@ -12,6 +15,8 @@ from starlab_host.errors import (
     BadArgument,
     BoardAway,
     BoardRefused,
+    CalibrationError,
+    Compliance,
     HandshakeRefused,
     HardwareFault,
     Interlock,
@@ -44,10 +49,16 @@ __all__ = [
     "METHODS",
     "Aborted",
     "BadArgument",
+    "Balance",
     "Board",
     "BoardAway",
     "BoardRefused",
+    "Calibration",
+    "CalibrationError",
+    "CalibrationStore",
+    "ChannelFit",
     "Chip",
+    "Compliance",
     "Counters",
     "Entry",
     "EntryState",
@@ -67,6 +78,7 @@ __all__ = [
     "OutcomeUnknown",
     "ProgramReport",
     "PulseCounts",
+    "ReadVoltages",
     "Recovery",
     "SessionEnded",
     "Settings",
@@ -74,6 +86,8 @@ __all__ = [
     "SupplyState",
     "Training",
     "Vmm",
+    "balance",
+    "calibrate",
     "cell_mask",
     "connect",
     "discover",

@@ -1,5 +1,6 @@
 """A board as registers, memory, supplies and operations. Knows not what the chip computes."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -7,29 +8,26 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_host.errors import BadArgument, NotReady, refusal_of
+from starlab_host.calibration import Calibration
+from starlab_host.errors import BadArgument, refusal_of
 from starlab_host.link_statistics import LinkStatistics
+from starlab_host.rails import Rails
 from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
-from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire import BoardStatus
 from starlab_spec.wire.transactions import (
     Result,
     Status,
-    SupplyReading,
     Transaction,
     emulator,
-    get_supply,
     json_object,
     read_memory,
     read_registers,
-    set_supply,
     start,
-    supply_reading,
     words,
     write_memory,
     write_registers,
@@ -92,9 +90,15 @@ class Board:
             :class:`starlab_host.chip.Chip` fills it; it is emptied when the chip may be another.
     """
 
-    def __init__(self, session: CommandSession) -> None:
+    def __init__(
+        self,
+        session: CommandSession,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._session = session
-        self._requested: dict[str, float] = {}
+        self._rails = Rails(self.execute, clock=clock, sleep=sleep)
         self.formed: dict[int, NDArray[np.bool_]] = {}
 
     def __enter__(self) -> Self:
@@ -212,16 +216,25 @@ class Board:
 
     # supplies
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was measured of the generators; None: codes are taken at their nominal value."""
+        return self._rails.calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        self._rails.calibration = calibration
+
     def supplies(self) -> list[SupplyState]:
         """All 22 generators, read back, in power-up order."""
-        results = self.execute([get_supply(c.index) for c in SUPPLIES], read_only=True)
-        return [
-            self._state(channel, supply_reading(result))
-            for channel, result in zip(SUPPLIES, results, strict=True)
-        ]
+        return self._rails.states()
+
+    def supply_value(self, name: str, code: int) -> float:
+        """What a generator gives at a code, by its calibration if there is one: mV or uA."""
+        return self._rails.value(name, code)
 
     def set_supplies(self, values: Mapping[str, float]) -> list[SupplyState]:
-        """Set generators, all of them or none.
+        """Set generators, all of them or none, and wait until they have settled.
 
         Args:
             values: By published name: millivolt of a voltage, microampere of a current.
@@ -233,37 +246,38 @@ class Board:
             UnknownName: There is no such generator.
             LimitExceeded: A value outside its safe operating area; nothing was sent.
             BoardRefused: The board does not want one of them; nothing was changed.
+            NotReady: They are set, but one of them does not settle.
         """
-        settings = check_supply_settings(values.items())
-        if not settings:
-            return []
-        transactions = [set_supply(channel.index, code) for channel, code in settings]
-        self.execute(transactions, dry_run=True)
-        results = self.execute(transactions)
-        self._requested.update(values)
-        return [
-            self._state(channel, supply_reading(result))
-            for (channel, _), result in zip(settings, results, strict=True)
-        ]
+        return self._rails.set(values)
+
+    def set_supply_codes(self, codes: Mapping[str, int]) -> list[SupplyState]:
+        """Set generators to raw codes, by published name; otherwise as :meth:`set_supplies`."""
+        return self._rails.set_codes(codes)
 
     def bring_up(self) -> None:
         """Switch all 22 generators on, in power-up order, at their published settings.
 
         Raises:
-            NotReady: One of them has not settled.
+            NotReady: One of them does not settle.
         """
-        for state in self.set_supplies({channel.name: channel.default for channel in SUPPLIES}):
-            if not state.settled:
-                raise NotReady(Status.NOT_READY, f"supply {state.name} has not settled")
+        self._rails.bring_up()
 
     def make_ready(self) -> None:
         """Bring the board up if it is not, unless a fault or an emergency stop is latched."""
-        if not self.status().faults and not self.is_up():
-            self.bring_up()
+        if not self.status().faults:
+            self._rails.make_ready()
 
     def is_up(self) -> bool:
         """Whether all generators are on and settled."""
         return all(state.settled for state in self.supplies())
+
+    def power_down(self) -> None:
+        """Take all rails to their least safe values, in the reverse of the power-up order.
+
+        Waits for what runs, as every command does. Closing the session, or an emergency stop,
+        switches all drivers off at once instead.
+        """
+        self._rails.power_down()
 
     # counters and faults
 
@@ -320,19 +334,6 @@ class Board:
         """
         self.formed.clear()
         return json_object(self.execute([emulator(commands)])[0])
-
-    def _state(self, channel: Channel, reading: SupplyReading) -> SupplyState:
-        return SupplyState(
-            name=channel.name,
-            index=channel.index,
-            unit=channel.unit,
-            requested=self._requested.get(channel.name),
-            code=reading.code,
-            nominal=channel.value(reading.code),
-            measured=reading.measured / 1000,
-            settled=reading.settled,
-            fault=reading.fault,
-        )
 
 
 def _address(which: str | int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from starlab_host.board import Board
+from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway
 from starlab_host.journal import Journal
@@ -22,6 +23,7 @@ def connect(
     boards: Mapping[str, ExecutingBoard] | None = None,
     journal: Journal | None = None,
     capture: Path | None = None,
+    calibrations: CalibrationStore | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -39,6 +41,8 @@ def connect(
             to this board alone.
         capture: Takes all datagrams of both directions, as a pcap file; one that is there is
             continued.
+        calibrations: Where the calibration of the board's generators is, if there is one: supplies
+            are set by it.
 
     Raises:
         ValueError: The URL has another form, or the file to continue is no capture.
@@ -46,6 +50,7 @@ def connect(
         BoardAway: Nobody answers there.
         HandshakeRefused: The board does not want a session.
         JournalError: The journal cannot be written.
+        CalibrationError: The board's calibration is malformed.
     """
 
     def open_session(resume_session: int = 0) -> Session:
@@ -63,6 +68,8 @@ def connect(
         open_session() if journal is None else JournaledSession.open(open_session, journal)
     )
     try:
+        if calibrations is not None:
+            board.calibration = calibrations.load(board.identity["serial"])
         if bring_up:
             board.make_ready()
     except BaseException:

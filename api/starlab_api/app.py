@@ -18,6 +18,7 @@ from starlab_api.openapi import describe
 from starlab_api.routes import (
     arrays,
     boards,
+    calibration,
     counters,
     emergency_stop,
     emulator,
@@ -91,6 +92,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         registers,
         boards,
         supplies,
+        calibration,
         board_settings,
         counters,
         emergency_stop,

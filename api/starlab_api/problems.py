@@ -3,6 +3,7 @@
     ApiProblem
     ├── InvalidInput            a field is wrong: 422
     ├── NotFound                no such address, board, array, register: 404
+    ├── NotCalibrated           the supplies of a board were never measured: 404
     ├── NotAcceptable           none of the media types asked for can be given: 406
     ├── UnsupportedMediaType    a body of another media type than the call takes: 415
     ├── BodyTooLarge            more bytes than the server takes: 413
@@ -25,6 +26,8 @@ from starlab_host.errors import (
     Aborted,
     BadArgument,
     BoardRefused,
+    CalibrationError,
+    Compliance,
     HandshakeRefused,
     HardwareFault,
     Interlock,
@@ -93,6 +96,14 @@ class NotFound(ApiProblem):
         super().__init__(ProblemKind.NOT_FOUND, detail, value=name)
 
 
+class NotCalibrated(ApiProblem):
+    """The supplies of a board have not been calibrated."""
+
+    def __init__(self, board: str) -> None:
+        detail = f"the supplies of {board} have not been calibrated: POST .../calibration does it"
+        super().__init__(ProblemKind.NOT_FOUND, detail)
+
+
 class NotAcceptable(ApiProblem):
     """The caller takes none of the media types that there are."""
 
@@ -150,6 +161,8 @@ _KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     NotReady: ProblemKind.NOT_READY,
     Interlock: ProblemKind.LIMIT_EXCEEDED,
     HardwareFault: ProblemKind.FAULT_LATCHED,
+    Compliance: ProblemKind.FAULT_LATCHED,
+    CalibrationError: ProblemKind.INTERNAL,
     Aborted: ProblemKind.ABORTED,
     NotFormed: ProblemKind.NOT_FORMED,
     JournalError: ProblemKind.INTERNAL,

@@ -230,6 +230,64 @@ def test_supplies_are_set_in_the_unit_of_the_channel(run: Run, server: FakeServe
     assert server.json == {"VBLset": {"mv": 2000}, "V25": {"mv": 2565}, "Iref_integ": {"ua": 70}}
 
 
+def fit_of(unit: str) -> dict[str, Any]:
+    values = {"offset": 3.0, "offset_sigma": 0.2, "residual": 0.1, "error": 25.5}
+    suffix = unit.lower()
+    named = {f"{name}_{suffix}": value for name, value in values.items()}
+    named[f"error_sigma_{suffix}"] = 0.3
+    return {"unit": unit, "gain": 1.0101, "gain_sigma": 0.001, "points": 5, **named}
+
+
+def test_supplies_are_calibrated_set_and_balanced_in_that_order(
+    run: Run, server: FakeServer
+) -> None:
+    voltages = {"plus_mv": 230.0, "minus_mv": 220.0, "mismatch_mv": 10.0}
+    supplies = {"VBLset": supply_of("mV"), "Iref_integ": supply_of("uA")}
+    calibration = {
+        "serial": "B7",
+        "made_at": "2024-02-29T12:00:00Z",
+        "in_use": True,
+        "readings": 32,
+        "channels": {"VBLset": fit_of("mV"), "Iref_integ": fit_of("uA")},
+    }
+    server.will_answer_json(calibration)
+    server.will_answer_json(supplies)
+    server.will_answer_json(supplies)
+    server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
+    server.will_answer_json(supplies)
+    finished = run("supplies", "VBLset=2000", "--calibrate", "--balance", "--json")
+    assert finished.code == 0
+    asked = [(r.method, r.url.path.rpartition("/")[2]) for r in server.requests]
+    assert asked == [
+        ("POST", "calibration"),
+        ("GET", "supplies"),
+        ("PATCH", "supplies"),
+        ("POST", "balance"),
+        ("GET", "supplies"),
+    ]
+    assert finished.json["calibration"]["channels"]["VBLset"]["error_mv"] == 25.5
+    assert finished.json["balance"]["codes"] == {"VBL27": 108}
+
+
+def test_a_calibration_is_shown_with_its_uncertainty(run: Run, server: FakeServer) -> None:
+    channels = {"VBLset": fit_of("mV"), "Iref_integ": fit_of("uA")}
+    made = {"serial": "B7", "made_at": "2024-02-29T12:00:00Z", "in_use": True, "readings": 2}
+    server.will_answer_json({**made, "channels": channels})
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    words = run("supplies", "--calibrate").words
+    for part in ("1.0101", "+3.000", "+25.500", "0.300"):
+        assert part in words
+
+
+def test_a_calibration_is_forgotten(run: Run, server: FakeServer) -> None:
+    made = {"serial": "B7", "made_at": "2024-02-29T12:00:00Z", "in_use": False, "readings": 2}
+    server.will_answer_json({**made, "channels": {}})
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    assert run("supplies", "--uncalibrate").code == 0
+    assert server.requests[0].method == "DELETE"
+    assert run("supplies", "--calibrate", "--uncalibrate").code == 2
+
+
 @pytest.mark.parametrize("setting", ["VBLset", "VBLset=high", "=5", "VBLset=1e", "VBLset=2V"])
 def test_what_is_no_setting_of_a_supply_is_a_usage_error(
     run: Run, server: FakeServer, setting: str

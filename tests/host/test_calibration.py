@@ -99,7 +99,7 @@ def test_setting_waits_until_the_supply_has_settled() -> None:
 
 
 def test_a_supply_that_does_not_settle_is_named_with_the_timeout() -> None:
-    board, emulated, time = slow_board(2.0)
+    board, emulated, _ = slow_board(2.0)
     # the board's clock stands still, the host's goes on
     waited: list[float] = []
     stopped = Board(DirectSession(emulated), clock=lambda: sum(waited), sleep=waited.append)

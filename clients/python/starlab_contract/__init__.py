@@ -35,6 +35,15 @@ from starlab_contract.boards import (
     RoundTripBin,
     RoundTripFigures,
 )
+from starlab_contract.calibration import (
+    BalanceRails,
+    BalanceReply,
+    Calibrate,
+    Calibration,
+    CurrentFit,
+    ReadVoltages,
+    VoltageFit,
+)
 from starlab_contract.counters import (
     ArrayPulses,
     Counters,
@@ -75,11 +84,16 @@ __all__ = [
     "NPZ_TYPE",
     "PROBLEM_TYPE",
     "ArrayPulses",
+    "BalanceRails",
+    "BalanceReply",
     "Board",
     "BoardState",
+    "Calibrate",
+    "Calibration",
     "CommandState",
     "Conductance",
     "Counters",
+    "CurrentFit",
     "CurrentSupply",
     "Discover",
     "EmulatorCommands",
@@ -113,6 +127,7 @@ __all__ = [
     "PulseParameters",
     "PulseReply",
     "Pulses",
+    "ReadVoltages",
     "Readiness",
     "Recovered",
     "Register",
@@ -135,5 +150,6 @@ __all__ = [
     "Vmm",
     "VmmParameters",
     "VmmReply",
+    "VoltageFit",
     "VoltageSupply",
 ]

@@ -118,7 +118,7 @@ def measure(board: Board, v25_code: int, readings: int = READINGS) -> ReadVoltag
         BadArgument: Too few cells conduct in the middle of the converters' range.
     """
     near = range(v25_code - SPAN_CODES, v25_code + SPAN_CODES + 1)
-    swept = [code for code in near if _is_safe("V25", code)]
+    swept = [code for code in near if _is_safe(board, "V25", code)]
     sums = []
     with _restored_v25(board, v25_code):
         for code in swept:
@@ -156,7 +156,7 @@ def _best_trim(board: Board, codes: Mapping[str, int], now: ReadVoltages) -> dic
     def steps(name: str) -> dict[int, float]:
         old_mv = board.supply_value(name, codes[name])
         near = range(codes[name] - TRIM_MAX, codes[name] + TRIM_MAX + 1)
-        return {c: board.supply_value(name, c) - old_mv for c in near if _is_safe(name, c)}
+        return {c: board.supply_value(name, c) - old_mv for c in near if _is_safe(board, name, c)}
 
     def cost(candidate: tuple[tuple[int, float], tuple[int, float]]) -> float:
         (_, up_mv), (_, down_mv) = candidate
@@ -168,9 +168,9 @@ def _best_trim(board: Board, codes: Mapping[str, int], now: ReadVoltages) -> dic
     return {"VBL27": plus, "VBL23": minus}
 
 
-def _is_safe(name: str, code: int) -> bool:
+def _is_safe(board: Board, name: str, code: int) -> bool:
     try:
-        supply(name).check_code(code)
+        board.channels[supply(name).index].check_code(code)
     except LimitExceeded:
         return False
     return True

@@ -17,6 +17,7 @@ from starlab_host.safety import check_whole
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
+from starlab_spec.supplies import Channel
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire import BoardStatus
 from starlab_spec.wire.transactions import (
@@ -228,6 +229,11 @@ class Board:
     def supplies(self) -> list[SupplyState]:
         """All 22 generators, read back, in power-up order."""
         return self._rails.states()
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """All 22 generators, with the limits that hold for this board."""
+        return self._rails.channels
 
     def supply_value(self, name: str, code: int) -> float:
         """What a generator gives at a code, by its calibration if there is one: mV or uA."""

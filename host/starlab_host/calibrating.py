@@ -18,7 +18,7 @@ from starlab_host.board import Board
 from starlab_host.calibration import Calibration, ChannelFit, fit
 from starlab_host.errors import CalibrationError, NotReady, StarlabHostError
 from starlab_host.safety import check_whole
-from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel
+from starlab_spec.supplies import CODE_MAX, Channel
 from starlab_spec.wire.transactions import Status, get_supply, supply_reading
 
 Progress = Callable[[int, int], None]
@@ -65,11 +65,11 @@ def calibrate(
             message = f"supply {state.name} is off or has not settled"
             raise NotReady(Status.NOT_READY, message)
     fits: dict[str, ChannelFit] = {}
-    for done, channel in enumerate(SUPPLIES):
+    for done, channel in enumerate(board.channels):
         with _restored(board, channel, before[channel.name].code):
             fits[channel.name] = _measure(board, channel, points, readings)
         if on_progress is not None:
-            on_progress(done + 1, len(SUPPLIES))
+            on_progress(done + 1, len(board.channels))
     made_at = now.astimezone(UTC).isoformat(timespec="seconds")
     return Calibration(board.identity["serial"], made_at, readings, fits)
 

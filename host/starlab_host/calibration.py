@@ -129,11 +129,11 @@ class Calibration:
             raise LimitExceeded(f"{channel.name} (calibrated)", middle, limit, channel.unit)
         return min(codes, key=lambda code: abs(self.real(channel, code) - value))
 
-    def bears_out(self, name: str, state: SupplyState) -> bool:
+    def bears_out(self, state: SupplyState) -> bool:
         """Whether a reading agrees with the calibration to a code."""
-        channel = supply(name)
+        channel = supply(state.name)
         off = abs(state.measured - self.real(channel, state.code))
-        return off <= step(channel, state.code) + 5 * self.channels[name].residual
+        return off <= step(channel, state.code) + 5 * self.channels[state.name].residual
 
     def json(self) -> dict[str, Any]:
         """As :meth:`of` takes it."""

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from starlab_host.calibration import Calibration
 from starlab_host.errors import NotReady
 from starlab_host.results import SupplyState
-from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel, check_supply_settings, supply
+from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel, supply
 from starlab_spec.wire.transactions import (
     Result,
     Status,
@@ -50,29 +50,45 @@ class Rails:
         execute: How commands reach the board.
         clock: Seconds, for the timeout.
         sleep: Waits for some seconds.
+        channels: All 22, with the limits that hold.
 
     Attributes:
+        channels: All 22, with the limits that hold.
         calibration: What was measured of them; None: codes are taken at their nominal value.
     """
 
     def __init__(
-        self, execute: Execute, *, clock: Callable[[], float], sleep: Callable[[float], None]
+        self,
+        execute: Execute,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        channels: Sequence[Channel] = SUPPLIES,
     ) -> None:
+        self.channels = channels
         self._execute = execute
         self._clock = clock
         self._sleep = sleep
         self._requested: dict[str, float] = {}
         self.calibration: Calibration | None = None
 
+    def channel(self, name: str) -> Channel:
+        """The generator of a published name, with its limits.
+
+        Raises:
+            UnknownName: There is none.
+        """
+        return self.channels[supply(name).index]
+
     def value(self, name: str, code: int) -> float:
         """What a generator gives at a code, as far as is known: millivolt or microampere."""
-        channel = supply(name)
+        channel = self.channel(name)
         nominal = channel.value(code)
         return nominal if self.calibration is None else self.calibration.real(channel, code)
 
-    def states(self, channels: Iterable[Channel] = SUPPLIES) -> list[SupplyState]:
+    def states(self, channels: Iterable[Channel] | None = None) -> list[SupplyState]:
         """Generators, read back: one command."""
-        wanted = list(channels)
+        wanted = list(self.channels if channels is None else channels)
         results = self._execute([get_supply(c.index) for c in wanted], read_only=True)
         readings = map(supply_reading, results)
         return [self._state(c, reading) for c, reading in zip(wanted, readings, strict=True)]
@@ -91,17 +107,19 @@ class Rails:
             BoardRefused: The board does not want one of them; nothing was changed.
             NotReady: They are set, but one of them does not settle.
         """
-        codes = check_supply_settings(values.items())
-        if self.calibration is not None:
-            calibrated = self.calibration
-            codes = [
-                (channel, calibrated.code(channel, values[channel.name])) for channel, _ in codes
-            ]
-        return self._set(codes, values)
+        calibration = self.calibration
+        codes = []
+        for name, value in values.items():
+            channel = self.channel(name)
+            code = channel.code(value)
+            if calibration is not None:
+                code = calibration.code(channel, value)
+            codes.append((channel, code))
+        return self._set(sorted(codes, key=lambda pair: pair[0].index), values)
 
     def set_codes(self, codes: Mapping[str, int]) -> list[SupplyState]:
         """Set generators to codes within their limits; otherwise as :meth:`set`."""
-        channels = sorted(map(supply, codes), key=lambda channel: channel.index)
+        channels = sorted(map(self.channel, codes), key=lambda channel: channel.index)
         for channel in channels:
             channel.check_code(codes[channel.name])
         kept = {name: self._requested[name] for name in codes if name in self._requested}
@@ -128,7 +146,7 @@ class Rails:
         if any(_is_off(state) for state in states):
             self.bring_up()
             return
-        self._wait([supply(state.name) for state in states if not state.settled])
+        self._wait([self.channel(state.name) for state in states if not state.settled])
         if self.calibration is not None:
             self._is_stale()
 
@@ -138,21 +156,21 @@ class Rails:
         What drives current through cells is gone before the gates that hold them. The drivers stay
         on; a session that ends, or an emergency stop, switches them off.
         """
-        self._execute([set_supply(c.index, lowest_code(c)) for c in reversed(SUPPLIES)])
+        self._execute([set_supply(c.index, lowest_code(c)) for c in reversed(self.channels)])
         self._requested.clear()
 
     def _bring_up(self) -> None:
         calibration = self.calibration
         codes = [
             (c, c.default_code if calibration is None else calibration.nearest_code(c, c.default))
-            for c in SUPPLIES
+            for c in self.channels
         ]
-        self._set(codes, {channel.name: channel.default for channel in SUPPLIES})
+        self._set(codes, {channel.name: channel.default for channel in self.channels})
 
     def _is_stale(self) -> bool:
         """Whether the calibration is off by more than a code; then it is put out of use."""
         assert self.calibration is not None  # noqa: S101 - asked by the callers
-        wrong = [s.name for s in self.states() if not self.calibration.bears_out(s.name, s)]
+        wrong = [s.name for s in self.states() if not self.calibration.bears_out(s)]
         if not wrong:
             return False
         _log.warning(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.api.conftest import Emulator
 
 from starlab_api import ServerSettings, create_app
 from starlab_api.settings import EmulatorSettings
+from starlab_host import EntryState, Journal
 from starlab_spec.supplies import SUPPLIES
 
 GENERATORS = {
@@ -151,3 +153,25 @@ def test_a_server_with_all_effects_works() -> None:
         board.post("/emergency-stop").raise_for_status()
         board.delete("/emergency-stop").raise_for_status()
         assert all(supply["settled"] for supply in board.get("/supplies").json().values())
+
+
+def test_a_server_that_ends_takes_the_rails_down_in_reverse_order(tmp_path: Path) -> None:
+    with TestClient(create_app(settings_of(tmp_path, "none"))) as client:
+        assert client.get("/readyz").status_code == 200
+    with Journal(tmp_path / "journals" / "emulator.sqlite") as journal:
+        (last,) = journal.newest(1)
+        assert journal.in_doubt() == []
+    assert last.description.startswith("SET_SUPPLY 0x15, SET_SUPPLY 0x14, SET_SUPPLY 0x13")
+    assert last.state is EntryState.DONE
+
+
+def test_a_server_whose_board_is_gone_ends_without_leaving_anything_in_doubt(
+    own_emulator: Emulator, tmp_path: Path
+) -> None:
+    settings = ServerSettings(boards=(own_emulator.url,), data=tmp_path)
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/readyz").status_code == 200
+        own_emulator.kill()
+    (path,) = (tmp_path / "journals").iterdir()
+    with Journal(path) as journal:
+        assert journal.in_doubt() == journal.unsettled() == []

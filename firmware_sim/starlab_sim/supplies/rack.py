@@ -4,7 +4,7 @@ The clock says when a generator has settled and nothing else: no value depends o
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
 from starlab_sim.supplies.generators import Generators
 from starlab_spec.errors import LimitExceeded
-from starlab_spec.supplies import CODE_MAX, SUPPLIES, supply
+from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel, supply
 from starlab_spec.wire.transactions import Status
 
 _NANO_PER_UNIT: Final = 1000
@@ -47,13 +47,20 @@ class SupplyRack:
     One thread may switch all of them off while another sets or reads them. Every ``now_s`` is the
     time of one clock.
 
+    Args:
+        generators: What they make of a code; default: ideal ones.
+        channels: All 22, with the limits that hold.
+
     Attributes:
         switch_offs: How often all drivers were switched off.
         safe_reason: Why the board is SAFE; None if it is not. Setting all 22 generators ends it.
         tripped: The channel whose current limit tripped last, until that is cleared.
     """
 
-    def __init__(self, generators: Generators | None = None) -> None:
+    def __init__(
+        self, generators: Generators | None = None, channels: Sequence[Channel] = SUPPLIES
+    ) -> None:
+        self._channels = channels
         self._generators = Generators() if generators is None else generators
         # replaced, never emptied, by switch_off: who holds the list still has all of it
         self._settings: list[_Setting | None] = [None] * len(SUPPLIES)
@@ -76,7 +83,7 @@ class SupplyRack:
 
     def scratch(self) -> "SupplyRack":
         """A rack with the same settings, to try things on: it is without noise and draws none."""
-        copy = SupplyRack(self._generators)
+        copy = SupplyRack(self._generators, self._channels)
         copy._is_copy = True
         with self._lock:
             copy._settings = list(self._settings)
@@ -93,7 +100,7 @@ class SupplyRack:
             Refused: INTERLOCK: the code's value is outside the safe operating area.
         """
         _check_index(index)
-        channel = SUPPLIES[index]
+        channel = self._channels[index]
         if code > CODE_MAX:
             raise LimitExceeded(f"{channel.name} code", code, CODE_MAX)
         try:

@@ -12,7 +12,7 @@ readings help; where all cells have the same conductance to a tenth of a code, r
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -24,6 +24,7 @@ from starlab_host import commands
 from starlab_host.board import Board
 from starlab_host.cells import ArrayCells
 from starlab_host.errors import BadArgument, StarlabHostError
+from starlab_host.results import SupplyState
 from starlab_host.safety import check_whole
 from starlab_spec import ARRAY1, LimitExceeded
 from starlab_spec.supplies import NOMINAL_READ_MV, supply
@@ -87,50 +88,60 @@ def balance(board: Board, *, readings: int = READINGS) -> Balance:
     """
     check_whole("readings", readings, 1, 100)
     ArrayCells(board, ARRAY1).require_formed()
-    codes = {state.name: state.code for state in board.supplies()}
-    old = {name: codes[name] for name in ("VBL27", "VBL23")}
-    before = measure(board, codes["V25"], readings)
+    states = {state.name: state for state in board.supplies()}
+    old = {name: states[name].code for name in ("VBL27", "VBL23")}
+    before = measure(board, states["V25"], readings)
     new = _best_trim(board, old, before)
     if new == old:
         return Balance(before, before, old)
     board.set_supply_codes(new)
     try:
-        after = measure(board, codes["V25"], readings)
+        after = measure(board, states["V25"], readings)
     except BaseException:
         with contextlib.suppress(StarlabHostError):
-            board.set_supply_codes(old)
+            _restore(board, states)
         raise
     if abs(after.mismatch_mv) < abs(before.mismatch_mv):
         return Balance(before, after, new)
-    board.set_supply_codes(old)
+    _restore(board, states)
     return Balance(before, before, old)
 
 
-def measure(board: Board, v25_code: int, readings: int = READINGS) -> ReadVoltages:
-    """The read voltages of array 1 at a code of V25, which is set at the end.
+def measure(board: Board, v25: SupplyState, readings: int = READINGS) -> ReadVoltages:
+    """The read voltages of array 1 at a setting of V25, which is set again at the end.
 
     Args:
         board: Its array 1 is formed.
-        v25_code: Where V25 is now.
+        v25: How V25 is now.
         readings: Of all cells, at each code.
 
     Raises:
         BadArgument: Too few cells conduct in the middle of the converters' range.
     """
-    near = range(v25_code - SPAN_CODES, v25_code + SPAN_CODES + 1)
+    near = range(v25.code - SPAN_CODES, v25.code + SPAN_CODES + 1)
     swept = [code for code in near if _is_safe(board, "V25", code)]
     sums = []
-    with _restored_v25(board, v25_code):
+    try:
         for code in swept:
             board.set_supply_codes({"V25": code})
             results = [board.execute(commands.read_array(ARRAY1)) for _ in range(readings)]
             read = [np.frombuffer(r[-1].data, np.uint8).reshape(ARRAY1.shape) for r in results]
             sums.append(np.mean(read, axis=0))
+    except BaseException:
+        with contextlib.suppress(StarlabHostError):
+            board.restore_supply(v25)
+        raise
+    board.restore_supply(v25)
     means = _means(np.stack(sums))
     v25_mv = np.array([board.supply_value("V25", code) for code in swept])
-    here_mv = board.supply_value("V25", v25_code)
+    here_mv = board.supply_value("V25", v25.code)
     meets = [_root(v25_mv, means[:, plane]) for plane in range(2)]
     return ReadVoltages(plus_mv=meets[0] - here_mv, minus_mv=here_mv - meets[1])
+
+
+def _restore(board: Board, states: Mapping[str, SupplyState]) -> None:
+    for name in ("VBL27", "VBL23"):
+        board.restore_supply(states[name])
 
 
 def _means(codes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,14 +185,3 @@ def _is_safe(board: Board, name: str, code: int) -> bool:
     except LimitExceeded:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _restored_v25(board: Board, code: int) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(StarlabHostError):
-            board.set_supply_codes({"V25": code})
-        raise
-    board.set_supply_codes({"V25": code})

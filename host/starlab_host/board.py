@@ -256,9 +256,21 @@ class Board:
         """
         return self._rails.set(values)
 
-    def set_supply_codes(self, codes: Mapping[str, int]) -> list[SupplyState]:
-        """Set generators to raw codes, by published name; otherwise as :meth:`set_supplies`."""
-        return self._rails.set_codes(codes)
+    def set_supply_codes(
+        self, codes: Mapping[str, int], *, requested: Mapping[str, float] | None = None
+    ) -> list[SupplyState]:
+        """Set generators to raw codes, by published name; otherwise as :meth:`set_supplies`.
+
+        Args:
+            codes: 0..255, of values within the safe operating area.
+            requested: What the codes stand for, where somebody asked for values.
+        """
+        return self._rails.set_codes(codes, requested)
+
+    def restore_supply(self, state: SupplyState) -> None:
+        """Set a generator to what it was."""
+        asked = {} if state.requested is None else {state.name: state.requested}
+        self.set_supply_codes({state.name: state.code}, requested=asked)
 
     def bring_up(self) -> None:
         """Switch all 22 generators on, in power-up order, at their published settings.

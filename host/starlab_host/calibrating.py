@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from starlab_host.board import Board
 from starlab_host.calibration import Calibration, ChannelFit, fit
 from starlab_host.errors import CalibrationError, NotReady, StarlabHostError
+from starlab_host.results import SupplyState
 from starlab_host.safety import check_whole
 from starlab_spec.supplies import CODE_MAX, Channel
 from starlab_spec.wire.transactions import Status, get_supply, supply_reading
@@ -66,7 +67,7 @@ def calibrate(
             raise NotReady(Status.NOT_READY, message)
     fits: dict[str, ChannelFit] = {}
     for done, channel in enumerate(board.channels):
-        with _restored(board, channel, before[channel.name].code):
+        with _restored(board, before[channel.name]):
             fits[channel.name] = _measure(board, channel, points, readings)
         if on_progress is not None:
             on_progress(done + 1, len(board.channels))
@@ -111,12 +112,12 @@ def _measure(board: Board, channel: Channel, points: int, readings: int) -> Chan
 
 
 @contextlib.contextmanager
-def _restored(board: Board, channel: Channel, code: int) -> Iterator[None]:
+def _restored(board: Board, state: SupplyState) -> Iterator[None]:
     """Set a channel back at the end; where that fails too, the first failure is told."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(StarlabHostError):
-            board.set_supply_codes({channel.name: code})
+            board.restore_supply(state)
         raise
-    board.set_supply_codes({channel.name: code})
+    board.restore_supply(state)

@@ -117,15 +117,19 @@ class Rails:
             codes.append((channel, code))
         return self._set(sorted(codes, key=lambda pair: pair[0].index), values)
 
-    def set_codes(self, codes: Mapping[str, int]) -> list[SupplyState]:
-        """Set generators to codes within their limits; otherwise as :meth:`set`."""
+    def set_codes(
+        self, codes: Mapping[str, int], requested: Mapping[str, float] | None = None
+    ) -> list[SupplyState]:
+        """Set generators to codes within their limits; otherwise as :meth:`set`.
+
+        Args:
+            codes: By published name.
+            requested: What the codes stand for, where somebody asked for values.
+        """
         channels = sorted(map(self.channel, codes), key=lambda channel: channel.index)
         for channel in channels:
             channel.check_code(codes[channel.name])
-        kept = {name: self._requested[name] for name in codes if name in self._requested}
-        states = self._set([(channel, codes[channel.name]) for channel in channels], {})
-        self._requested.update(kept)
-        return states
+        return self._set([(c, codes[c.name]) for c in channels], requested or {})
 
     def bring_up(self) -> None:
         """Switch all generators on, in power-up order, at their published settings.

@@ -475,6 +475,8 @@ def test_a_mismatch_shows_in_products_and_is_tuned_away() -> None:
     assert found.before.mismatch_mv == pytest.approx(79.1, abs=1)
     assert abs(found.after.mismatch_mv) < 1
     assert vmm_offset_ua(bench) == pytest.approx(quiet, abs=0.5)
+    requested = {s.name: s.requested for s in bench.board.supplies()}
+    assert (requested["VBL27"], requested["V25"]) == (None, 2565)
 
 
 def test_balanced_rails_stay_as_they_are(bench: Bench) -> None:

@@ -7,7 +7,6 @@ into the socket. Noise is another one in each life, that is, after each power-up
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from starlab_sim.effects import NONE, Effects
 from starlab_spec.supplies import SUPPLIES
@@ -58,11 +57,10 @@ class Generators:
         real: float = nominal * (1 + errors.gain * gain) + size * offset
         return max(real, LEAST)
 
-    def operation_noise(self) -> NDArray[np.float64]:
-        """Normal numbers of all channels, for one operation; zeros if there is no noise."""
-        if self.effects.channel_noise is None:
-            return np.zeros(len(SUPPLIES))
-        return self._operations.standard_normal(len(SUPPLIES))
+    def operation_noise(self) -> list[float]:
+        """Normal numbers of all channels, for one operation."""
+        normals: list[float] = self._operations.standard_normal(len(SUPPLIES)).tolist()
+        return normals
 
     def measurement_noise(self, index: int, *, settled: bool) -> float:
         """A normal number for one measurement of a channel; it counts if the channel is settled."""

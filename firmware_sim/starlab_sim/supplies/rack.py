@@ -7,8 +7,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
 from starlab_sim.supplies.generators import Generators
@@ -30,6 +28,8 @@ class _Setting(NamedTuple):
     code: int
     changed_s: float
     """When it was given that code."""
+    value: float
+    """What it gives without noise: millivolt or microampere."""
 
 
 class Reading(NamedTuple):
@@ -79,7 +79,13 @@ class SupplyRack:
 
     def change_effects(self, effects: Effects) -> None:
         """Let the generators do other things; codes stay as they are."""
-        self._generators.effects = effects
+        generators = self._generators
+        with self._lock:
+            generators.effects = effects
+            self._settings = [
+                setting and setting._replace(value=generators.value(index, setting.code))
+                for index, setting in enumerate(self._settings)
+            ]
 
     def scratch(self) -> "SupplyRack":
         """A rack with the same settings, to try things on: it is without noise and draws none."""
@@ -110,7 +116,7 @@ class SupplyRack:
         with self._lock:
             setting = self._settings[index]
             if setting is None or setting.code != code:
-                setting = _Setting(code, now_s)
+                setting = _Setting(code, now_s, self._generators.value(index, code))
             self._settings[index] = setting
             if index in DRIVING:
                 gates_are_held = all(self._settings[gate] is not None for gate in WORD_LINES)
@@ -136,23 +142,22 @@ class SupplyRack:
             Refused: NOT_READY: one of them is off or has not settled; operations need them all.
         """
         settings = self._settings
-        on: list[_Setting] = []
+        values = {}
         for channel, setting in zip(SUPPLIES, settings, strict=True):
             if setting is None:
                 why = f" since the board is SAFE: {self.safe_reason}" if self.safe_reason else ""
                 raise Refused(Status.NOT_READY, f"supply {channel.name} is off{why}")
-            on.append(setting)
-        for channel, setting in zip(SUPPLIES, on, strict=True):
-            if not self._is_settled(setting, now_s):
-                raise Refused(Status.NOT_READY, f"supply {channel.name} has not settled")
+            values[channel.name] = setting.value
         generators = self._generators
-        noise = np.zeros(len(SUPPLIES)) if self._is_copy else generators.operation_noise()
-        return {
-            channel.name: generators.noisy(
-                channel.index, generators.value(channel.index, setting.code), float(normal)
-            )
-            for channel, setting, normal in zip(SUPPLIES, on, noise, strict=True)
-        }
+        if generators.effects.settling is not None:
+            for channel, setting in zip(SUPPLIES, settings, strict=True):
+                if setting is not None and not self._is_settled(setting, now_s):
+                    raise Refused(Status.NOT_READY, f"supply {channel.name} has not settled")
+        if not self._is_copy and generators.effects.channel_noise is not None:
+            noise = zip(values.items(), generators.operation_noise(), strict=True)
+            for index, ((name, value), normal) in enumerate(noise):
+                values[name] = generators.noisy(index, value, normal)
+        return values
 
     def check_order(self) -> None:
         """Refuse to let rails drive cells that came on while gates were floating.
@@ -185,7 +190,7 @@ class SupplyRack:
     def _reading(self, index: int, setting: _Setting, now_s: float) -> Reading:
         generators = self._generators
         settled = self._is_settled(setting, now_s)
-        value = generators.value(index, setting.code)
+        value = setting.value
         if not self._is_copy:
             normal = generators.measurement_noise(index, settled=settled)
             value = generators.noisy(index, value, normal)

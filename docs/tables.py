@@ -76,9 +76,10 @@ What a real generator gives at a code is a little off. `starlab supplies --calib
 codes within its safe range, with room for an error of 3 % and 30 mV (0.06 uA), 32 times each; a
 weighted line through them is its gain and offset, with their uncertainty. No operation runs
 meanwhile, and every supply is set back to its code. From then on a supply that is set gets the
-code whose *real* value comes nearest, half a code off at most, and the safe range holds for the
-nominal and for the real value: what can only be reached outside is refused. Conductances are read
-with the real voltages too. The published settings are met in the same way at the next power-up.
+code whose *real* value comes nearest. The safe range holds for the nominal and for the real value:
+in the middle of it half a code is missing at most, at its ends less than a code; what is further
+from anything safe is refused. Conductances are read with the real voltages too. The next power-up
+sets the published values in the same way, or what comes nearest to them.
 
 The server keeps one file a board in `calibrations/` of its data folder, named by serial number:
 JSON of version 1, to be read by people. When the board is met again, what it measures must bear the

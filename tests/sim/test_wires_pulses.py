@@ -27,7 +27,7 @@ COLUMNS = np.array([0, 2, 5], np.uint64)
 SET_MV = 2209.0
 
 
-def pulsed(
+def voltages_mv(
     layout: Layout,
     plane: int = 0,
     rows: NDArray[np.int64] = ROWS,
@@ -35,7 +35,7 @@ def pulsed(
     relaxations: int = EXACT,
     supply_ohm: float = 0.0,
 ) -> tuple[NDArray[np.float32], float]:
-    drop_mv = np.zeros((len(rows), len(columns)), np.float32)
+    drop_mv = np.full((len(rows), layout.outputs), np.nan, np.float32)
     total_ua = drops(
         random_cells(layout)[plane],
         rows,
@@ -47,7 +47,8 @@ def pulsed(
         block_scratch(layout),
         drop_mv,
     )
-    return drop_mv, total_ua
+    assert np.isnan(np.delete(drop_mv, columns.astype(np.int64), axis=1)).all()
+    return SET_MV - drop_mv[:, columns], total_ua
 
 
 @pytest.mark.parametrize("plane", [0, 1])
@@ -62,7 +63,7 @@ def test_pulsed_cells_have_the_voltage_of_a_direct_solution(name: str, plane: in
     cells_ohm = 1e6 / own.astype(np.float64)
     share = cells_ohm / (cells_ohm + layout.transistor_ohm)
     exact_mv = (exact.cells_v * share)[np.ix_(np.array([plane]), ROWS, COLUMNS)][0] * 1e3
-    found_mv, total_ua = pulsed(layout, plane)
+    found_mv, total_ua = voltages_mv(layout, plane)
     assert found_mv == pytest.approx(exact_mv, rel=1e-6)
     assert total_ua == pytest.approx(exact.columns_ua.sum(), rel=1e-6)
 
@@ -70,16 +71,16 @@ def test_pulsed_cells_have_the_voltage_of_a_direct_solution(name: str, plane: in
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_resistance_of_the_rail_takes_its_share_of_all(name: str) -> None:
     layout = LAYOUTS[name]
-    without_mv, without_ua = pulsed(layout)
-    with_mv, with_ua = pulsed(layout, supply_ohm=500.0)
+    without_mv, without_ua = voltages_mv(layout)
+    with_mv, with_ua = voltages_mv(layout, supply_ohm=500.0)
     rail_mv = SET_MV - 500.0 * with_ua * 1e-3
     assert with_ua == pytest.approx(without_ua * rail_mv / SET_MV, rel=1e-9)
     assert with_mv == pytest.approx(without_mv * (rail_mv / SET_MV), rel=1e-6)
 
 
 def test_without_resistance_every_cell_has_the_whole_voltage() -> None:
-    drop_mv, total_ua = pulsed(replace(SMALL, **FREE))
-    assert (drop_mv == np.float32(SET_MV)).all()
+    found_mv, total_ua = voltages_mv(replace(SMALL, **FREE))
+    assert (found_mv == np.float32(SET_MV)).all()
     block_uS = random_cells(SMALL)[0][np.ix_(ROWS, COLUMNS)].astype(np.float64)
     assert total_ua == pytest.approx(SET_MV * 1e-3 * block_uS.sum(), rel=1e-12)
 
@@ -93,17 +94,17 @@ def test_the_fast_mode_errs_by_less_than_its_bound(
     rng = np.random.default_rng(1)
     rows = np.sort(rng.choice(784, row_count, replace=False))
     columns = np.sort(rng.choice(100, column_count, replace=False)).astype(np.uint64)
-    exact_mv, exact_ua = pulsed(DEFAULT, rows=rows, columns=columns)
-    fast_mv, fast_ua = pulsed(DEFAULT, rows=rows, columns=columns, relaxations=RELAXATIONS)
+    exact_mv, exact_ua = voltages_mv(DEFAULT, rows=rows, columns=columns)
+    fast_mv, fast_ua = voltages_mv(DEFAULT, rows=rows, columns=columns, relaxations=RELAXATIONS)
     assert np.abs(fast_mv - exact_mv).max() <= limit_mv
     assert fast_ua == pytest.approx(exact_ua, rel=1e-3)
 
 
 def test_more_relaxations_never_err_more() -> None:
     everything = np.arange(21), np.arange(6, dtype=np.uint64)
-    exact_mv, _ = pulsed(SMALL, 0, *everything)
+    exact_mv, _ = voltages_mv(SMALL, 0, *everything)
     errors = [
-        np.abs(pulsed(SMALL, 0, *everything, relaxations=count)[0] - exact_mv).max()
+        np.abs(voltages_mv(SMALL, 0, *everything, relaxations=count)[0] - exact_mv).max()
         for count in (1, 2, 3, 4)
     ]
     assert all(later < earlier for earlier, later in pairwise(errors))
@@ -114,7 +115,7 @@ def test_what_scratch_held_before_changes_nothing() -> None:
     lines = pulsed_lines(SMALL, 0, EXACT, 0.0)
     results = []
     for _ in range(2):
-        drop_mv = np.zeros((len(ROWS), len(COLUMNS)), np.float32)
+        drop_mv = np.zeros((len(ROWS), SMALL.outputs), np.float32)
         block = (ROWS, len(ROWS), COLUMNS, len(COLUMNS))
         drops(random_cells(SMALL)[0], *block, SET_MV, lines, scratch, drop_mv)
         results.append(drop_mv)

@@ -1,4 +1,4 @@
-"""Compiled voltages over the cells of a block that is pulsed in parallel. Moves no cell.
+"""Compiled voltage drops of a block of cells that is pulsed in parallel. Moves no cell.
 
 Rows and columns of a block are selected; the transistors of all other cells are off and lines that
 are not selected are not driven [O]. SET drives the bit lines with the source lines at ground, RESET
@@ -112,7 +112,7 @@ def drops(
     scratch: BlockScratch,
     drop_mv: NDArray[np.float32],
 ) -> float:
-    """Voltage over each cell of a block that is pulsed in parallel.
+    """By how much less than the voltage of the rail each cell of a block gets.
 
     Args:
         plane_uS: Cells of one plane, (inputs, outputs).
@@ -123,7 +123,8 @@ def drops(
         amplitude_mv: Voltage of the rail.
         lines: Lines of the plane.
         scratch: Of this array.
-        drop_mv: Result; ``[a, b]`` is that of ``rows[a]`` and ``columns[b]``.
+        drop_mv: Result, at least (row_count, outputs): ``[a, j]`` is that of ``rows[a]`` and the
+            selected column ``j``; others stay as they are.
 
     Returns:
         Current that the block draws from the rail, uA.
@@ -207,5 +208,5 @@ def drops(
         for b in range(column_count):
             g = np.float64(row[columns[b]])
             cell_v = over_v[t, 0, b, lane] / (1.0 + g * lines.transistor_mohm)
-            drop_mv[a, b] = np.float32(rail_mv * cell_v)
+            drop_mv[a, columns[b]] = np.float32(amplitude_mv - rail_mv * cell_v)
     return rail_mv * 1e-3 * total_uS

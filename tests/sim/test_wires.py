@@ -47,6 +47,19 @@ def test_currents_and_cell_voltages_are_those_of_a_direct_solution(name: str) ->
     assert np.abs(found.cells_v - exact.cells_v).max() < 1e-9
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_rows_whose_transistors_are_closed_carry_no_current(name: str) -> None:
+    layout, rows = LAYOUTS[name], np.array([2, 3, 7, 15])
+    selected = np.zeros((2, layout.inputs, layout.outputs), np.bool_)
+    selected[:, rows] = True
+    rows_v = volts(layout)
+    exact = nodal.by_scipy(nodal.circuit(layout, random_cells(layout), selected), rows_v)
+    grid = Grid(layout, rows)
+    grid.load(random_cells(layout)[:, rows])
+    found = grid.solve(*rows_v[:, rows])
+    assert np.abs(found.columns_ua - exact.columns_ua).max() < 1e-9 * np.abs(exact.columns_ua).max()
+
+
 @pytest.mark.parametrize("topology", ["2T2R", "1T1R"])
 def test_array_1_at_its_defaults_is_solved_to_a_millionth(topology: str) -> None:
     layout = Layout.of(ARRAY1, Wires(array1=Array1Wires(topology=topology)))

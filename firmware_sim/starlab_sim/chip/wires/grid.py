@@ -38,8 +38,10 @@ class Solution:
     """Current into each clamp, (source lines,)."""
     currents_ua: Values
     """Current of each weight, (outputs,); 1T1R: "+" column less "-" column."""
+    nodes_v: Values
+    """Voltages of the source lines at each row, relative to the clamp, (rows, source lines)."""
     cells_v: Values | None
-    """Voltage from bit line to source line over each cell and its transistor, (2, inputs, outputs);
+    """Voltage from bit line to source line over each cell and its transistor, (2, rows, outputs);
     None: not asked for."""
     steps: int
     """Steps of conjugate gradients."""
@@ -136,15 +138,22 @@ class Grid:
         layout: Its lines.
     """
 
-    def __init__(self, layout: Layout) -> None:
-        """Lay the lines; no cell conducts."""
+    def __init__(self, layout: Layout, rows: NDArray[np.int64] | None = None) -> None:
+        """Lay the lines; no cell conducts.
+
+        Args:
+            layout: Lines of the array.
+            rows: Rows whose transistors are open, rising, at least one; the cells of others carry
+                no current, and wherever rows are counted these alone count. Default: all rows.
+        """
         self.layout = layout
-        nodes, columns = layout.inputs, layout.columns
+        self._rows = np.arange(layout.inputs) if rows is None else rows
+        nodes, columns = len(self._rows), layout.columns
         tiles = -(-nodes // LANES)
         cells = np.zeros((tiles, layout.rows_per_node, columns, LANES))
         self._network = Network(
             bl_mohm=layout.bl_mohm(),
-            sl_mohm=layout.sl_mohm(),
+            sl_mohm=layout.sl_mohm(self._rows),
             cells_uS=cells,
             bl_factor=np.ones_like(cells),
             sl_factor=np.ones((nodes, columns)),
@@ -161,12 +170,12 @@ class Grid:
         self._plus_column = layout.first_column(0)
 
     def load(self, cells_uS: NDArray[np.float32]) -> None:
-        """Put these cells between the lines, (2, inputs, outputs).
+        """Put these cells between the lines, (2, rows, outputs).
 
         Raises:
             ShapeError: Another shape.
         """
-        shape = (2, self.layout.inputs, self.layout.outputs)
+        shape = (2, len(self._rows), self.layout.outputs)
         if cells_uS.shape != shape:
             raise ShapeError("cells", f"have shape {cells_uS.shape}, expected {shape}")
         place(
@@ -193,8 +202,8 @@ class Grid:
         """Currents and voltages at given voltages of the bit lines, relative to the clamp.
 
         Args:
-            plus_v: Bit lines of the "+" cells, (inputs,); 1T1R: all bit lines.
-            minus_v: Bit lines of the "-" cells, (inputs,); 1T1R: None.
+            plus_v: Bit lines of the "+" cells, (rows,); 1T1R: all bit lines.
+            minus_v: Bit lines of the "-" cells, (rows,); 1T1R: None.
             cells: Also give the voltages over the cells.
             tolerance: Relative residual at which a solution is accepted.
 
@@ -203,7 +212,7 @@ class Grid:
             NoSolution: The residual did not fall below the tolerance.
         """
         rows = [plus_v] if minus_v is None else [plus_v, minus_v]
-        inputs, planes = self.layout.inputs, self.layout.rows_per_node
+        inputs, planes = len(self._rows), self.layout.rows_per_node
         if len(rows) != planes or any(one.shape != (inputs,) for one in rows):
             shapes = ", ".join(str(one.shape) for one in rows)
             raise ShapeError(
@@ -233,19 +242,20 @@ class Grid:
         return Solution(
             columns_ua=columns_ua,
             currents_ua=self._signed(columns_ua),
+            nodes_v=self._nodes_v.copy(),
             cells_v=over,
             steps=steps,
             residual=residual,
         )
 
     def transfer_uS(self, tolerance: float = TOLERANCE) -> Values:
-        """Effective conductance of every cell, (2, inputs, outputs): never negative.
+        """Effective conductance of every cell, (2, rows, outputs): never negative.
 
         Raises:
             NoSolution: A residual did not fall below the tolerance.
         """
         layout = self.layout
-        found = np.empty((layout.columns, layout.rows_per_node, layout.inputs))
+        found = np.empty((layout.columns, layout.rows_per_node, len(self._rows)))
         steps, residual = transfer_columns(
             self._network,
             self._work,

@@ -8,6 +8,7 @@ The drivers of the bit lines are before column 0, the clamps of the source lines
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from starlab_sim.chip.wires.ladders import Values
 from starlab_sim.effects import Array1Wires, Array2Wires, Wires
@@ -97,8 +98,13 @@ class Layout:
         line[0] = self.bl_driver_ohm * OHM_TO_MOHM
         return line
 
-    def sl_mohm(self) -> Values:
-        """Resistance after each node of a source line, (inputs,)."""
-        line = np.full(self.inputs, self.sl_segment_ohm * OHM_TO_MOHM)
-        line[-1] = self.sl_driver_ohm * OHM_TO_MOHM
+    def sl_mohm(self, rows: NDArray[np.int64]) -> Values:
+        """Resistance after the node of each of some rows on a source line, (rows,).
+
+        Args:
+            rows: Rising, at least one.
+        """
+        beyond = np.append(rows[1:], self.inputs - 1)
+        line = (beyond - rows) * (self.sl_segment_ohm * OHM_TO_MOHM)
+        line[-1] += self.sl_driver_ohm * OHM_TO_MOHM
         return line

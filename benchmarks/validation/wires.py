@@ -13,22 +13,26 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
+from benchmarks.crossbar import (
+    LINES,
+    READ_V,
+    WORKER,
+    binary_rows,
+    cold,
+    for_badcrossbar,
+    random_cells,
+)
 from benchmarks.measure import interleaved, seconds
 from benchmarks.peer import worker
 from benchmarks.validation import nodal
 from benchmarks.validation.report import Check, Plot, Section
 from benchmarks.validation.wires_learning import accuracy, approximations
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from starlab_sim.chip.wires import Grid, Layout
 from starlab_sim.effects import Array1Wires, Wires
 from starlab_spec.geometry import ARRAY1
 
-READ_V: Final = 0.227
-"""Read voltage at the published rails, both ways."""
-ON: Final = 0.13
-"""Share of the rows that are on: that of binarised MNIST."""
 SIZES: Final = (64, 128, 256, 512, 1024, 2048)
 ROUNDS: Final = 5
 QUOTED: Final = "1.4 s, quoted for a like machine; not installed here, see benchmarks/peers.sh"
@@ -40,25 +44,6 @@ def layout(topology: str = "2T2R", segment_ohm: float | None = None) -> Layout:
     if segment_ohm is None:
         return made
     return replace(made, bl_segment_ohm=segment_ohm, sl_segment_ohm=segment_ohm)
-
-
-def random_cells(lines: Layout) -> NDArray[np.float32]:
-    """Cells across the window."""
-    shape = (2, lines.inputs, lines.outputs)
-    return np.random.default_rng(1).uniform(2, 20, shape).astype(np.float32)
-
-
-def binary_rows(lines: Layout) -> NDArray[np.float64]:
-    """Voltages of the bit lines for one binary vector."""
-    on = np.random.default_rng(2).random(lines.inputs) < ON
-    return READ_V * np.stack([on, -1.0 * on])[: lines.rows_per_node]
-
-
-def cold(cells_uS: NDArray[np.float32], lines: Layout) -> NDArray[np.float64]:
-    """One solution from scratch: lines laid, cells placed, nothing known from before."""
-    grid = Grid(lines)
-    grid.load(cells_uS)
-    return grid.solve(*binary_rows(lines)).columns_ua
 
 
 def direct() -> Iterator[Check]:
@@ -112,7 +97,7 @@ def spice() -> Iterator[Check]:
         cells, rows_v = random_cells(lines), binary_rows(lines)
         with tempfile.TemporaryDirectory() as folder:
             spice_ua = nodal.by_ngspice(nodal.circuit(lines, cells), rows_v, Path(folder))
-        found_ua = cold(cells, lines)
+        found_ua = cold(lines, cells)
         yield Check(
             f"worst column current, 24 x 8 pairs as {topology}, 50 Ohm a segment",
             "ngspice",
@@ -123,17 +108,9 @@ def spice() -> Iterator[Check]:
 
 def peer() -> Iterator[Check]:
     """Against badcrossbar, 784 rows and 100 columns, each cell at a crossing of its own."""
-    lines = replace(layout("1T1R"), outputs=50, bl_driver_ohm=0.35, sl_driver_ohm=0.35)
-    cells = random_cells(lines)
-    crossings = np.empty((lines.inputs, lines.columns))
-    crossings[:, 0::2], crossings[:, 1::2] = cells
-    arrays = {
-        "ohm": 1e6 / crossings,
-        "volts": binary_rows(lines)[0],
-        "segment_ohm": np.array(lines.bl_segment_ohm),
-    }
-    ours = partial(seconds, partial(cold, cells, lines))
-    with worker("badcrossbar_worker.py", **arrays) as process:
+    cells = random_cells(LINES)
+    ours = partial(seconds, partial(cold, LINES, cells))
+    with worker(WORKER, **for_badcrossbar(cells)) as process:
         if process is None:
             taken = interleaved({"ours": ours}, ROUNDS)["ours"]
             yield Check("time of a cold start", f"badcrossbar: {QUOTED}", taken * 1e3, "ms")
@@ -141,7 +118,7 @@ def peer() -> Iterator[Check]:
         name = f"badcrossbar {process.versions['badcrossbar']}"
         theirs_ua = process.numbers("currents")
         medians = interleaved({"ours": ours, "theirs": partial(process.measure, "solve")}, ROUNDS)
-    found_ua = cold(cells, lines)
+    found_ua = cold(LINES, cells)
     yield Check(
         "worst column current, 784 x 100 cells",
         name,
@@ -170,15 +147,15 @@ def growth() -> tuple[Plot, tuple[Check, Check]]:
     for size in SIZES:
         lines = replace(layout(), inputs=size, outputs=size)
         cells = random_cells(lines)
-        cold(cells, lines)
+        cold(lines, cells)
         runs = []
         for _ in range(3):
             start = perf_counter()
-            cold(cells, lines)
+            cold(lines, cells)
             runs.append(perf_counter() - start)
         times_s.append(float(np.median(runs)))
         tracemalloc.start()
-        cold(cells, lines)
+        cold(lines, cells)
         memory_mb.append(tracemalloc.get_traced_memory()[1] / 1e6)
         tracemalloc.stop()
     pairs = np.array(SIZES, np.float64) ** 2

@@ -105,6 +105,6 @@ class Layout:
             rows: Rising, at least one.
         """
         beyond = np.append(rows[1:], self.inputs - 1)
-        line = (beyond - rows) * (self.sl_segment_ohm * OHM_TO_MOHM)
+        line = (beyond - rows).astype(np.float64) * (self.sl_segment_ohm * OHM_TO_MOHM)
         line[-1] += self.sl_driver_ohm * OHM_TO_MOHM
         return line

@@ -2,6 +2,12 @@
 
 from starlab_sim.chip.wires.grid import Grid, NoSolution, Solution
 from starlab_sim.chip.wires.layout import Layout
+from starlab_sim.chip.wires.learning import (
+    PulsingWires,
+    ReadingWires,
+    renew_gain,
+    sums_through_wires,
+)
 from starlab_sim.chip.wires.programming import (
     EXACT,
     RELAXATIONS,
@@ -13,6 +19,7 @@ from starlab_sim.chip.wires.programming import (
 )
 from starlab_sim.chip.wires.reading import seen_rows
 from starlab_sim.chip.wires.solving import TOLERANCE
+from starlab_sim.chip.wires.wired import Wired, ideal
 
 __all__ = [
     "EXACT",
@@ -23,9 +30,15 @@ __all__ = [
     "Layout",
     "NoSolution",
     "PulsedLines",
+    "PulsingWires",
+    "ReadingWires",
     "Solution",
+    "Wired",
     "block_scratch",
     "drops",
+    "ideal",
     "pulsed_lines",
+    "renew_gain",
     "seen_rows",
+    "sums_through_wires",
 ]

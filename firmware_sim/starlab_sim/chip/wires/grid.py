@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.wires.ladders import (
     LANES,
     Network,
     Values,
     Work,
     cell_voltages,
-    drawn_by_rows,
     eliminate,
 )
 from starlab_sim.chip.wires.layout import Layout
+from starlab_sim.chip.wires.learning import ReadingWires
 from starlab_sim.chip.wires.solving import STEPS_MAX, TOLERANCE, solve_nodes
+from starlab_sim.chip.wires.transferring import place, take, transfer_columns
 from starlab_spec.errors import ShapeError
 
 
@@ -47,85 +47,6 @@ class Solution:
     """Steps of conjugate gradients."""
     residual: float
     """Relative residual."""
-
-
-@compiled
-def place(
-    cells_uS: NDArray[np.float32],
-    shared: bool,
-    plus_column: int,
-    transistor_mohm: float,
-    out: Values,
-) -> None:
-    """Put the cells of an array, (2, inputs, outputs), into the tiles of a network."""
-    _, inputs, outputs = cells_uS.shape
-    for p in range(2):
-        for i in range(inputs):
-            t, b = i // LANES, i % LANES
-            for j in range(outputs):
-                g = np.float64(cells_uS[p, i, j])
-                g = g / (1.0 + g * transistor_mohm)
-                if shared:
-                    out[t, p, j, b] = g
-                else:
-                    out[t, 0, 2 * j + (plus_column if p == 0 else 1 - plus_column), b] = g
-
-
-@compiled
-def take(tiles: Values, shared: bool, plus_column: int, out: Values) -> None:
-    """The reverse of :func:`place`, without its transistors."""
-    _, inputs, outputs = out.shape
-    for p in range(2):
-        for i in range(inputs):
-            t, b = i // LANES, i % LANES
-            for j in range(outputs):
-                if shared:
-                    out[p, i, j] = tiles[t, p, j, b]
-                else:
-                    column = 2 * j + (plus_column if p == 0 else 1 - plus_column)
-                    out[p, i, j] = tiles[t, 0, column, b]
-
-
-@compiled
-def transfer_columns(
-    network: Network,
-    work: Work,
-    nodes_v: Values,
-    currents_ua: Values,
-    tolerance: float,
-    steps_max: int,
-    out: Values,
-) -> tuple[int, float]:
-    """One solution per source line: its clamp at 1 V, all drivers at 0 V.
-
-    By reciprocity the current into a driver is what that driver at 1 V feeds into the clamp.
-
-    Args:
-        network: Lines and cells, eliminated.
-        work: Scratch.
-        nodes_v: Scratch, (nodes, columns).
-        currents_ua: Scratch, (columns,).
-        tolerance: As of `solve_nodes`.
-        steps_max: The same.
-        out: Result, (columns, rows per node, nodes).
-
-    Returns:
-        Most steps, and the greatest residual.
-    """
-    tiles, planes, columns, _ = network.cells_uS.shape
-    off = np.zeros((tiles, planes, LANES))
-    clamps_v = np.zeros(columns)
-    most, worst = 0, 0.0
-    for c in range(columns):
-        nodes_v[:] = 0.0
-        clamps_v[c] = 1.0
-        steps, residual = solve_nodes(
-            network, off, clamps_v, nodes_v, currents_ua, work, tolerance, steps_max
-        )
-        clamps_v[c] = 0.0
-        drawn_by_rows(network, nodes_v, work.lanes, out[c])
-        most, worst = max(most, steps), max(worst, residual)
-    return most, worst
 
 
 class Grid:
@@ -186,6 +107,27 @@ class Grid:
             self._network.cells_uS,
         )
         eliminate(self._network)
+
+    def reading(self, gain: NDArray[np.float32], *, solved: bool, renewed: bool) -> ReadingWires:
+        """The same for a learning kernel; arguments are fields of the result."""
+        columns, transfer = self._nodes_v.shape[1], (0, 0, 0)
+        if renewed:
+            transfer = (columns, self.layout.rows_per_node, len(self._rows))
+        return ReadingWires(
+            gain=gain,
+            solved=solved,
+            renewed=renewed,
+            shared=self.layout.shared,
+            plus_column=self._plus_column,
+            transistor_mohm=self.layout.transistor_mohm,
+            network=self._network,
+            work=self._work,
+            nodes_v=np.zeros_like(self._nodes_v),
+            rows_v=np.zeros((len(self._network.cells_uS), self.layout.rows_per_node, LANES)),
+            still_v=np.zeros(columns),
+            columns_ua=np.zeros(columns),
+            transfer_uS=np.zeros(transfer),
+        )
 
     def forget(self) -> None:
         """Start the next solution from source lines at 0 V."""

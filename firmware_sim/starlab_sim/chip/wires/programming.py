@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
+from starlab_sim.chip.pulsing import selected_columns
 from starlab_sim.chip.wires.ladders import (
     LANES,
     Network,
@@ -110,6 +111,7 @@ def drops(
     amplitude_mv: float,
     lines: PulsedLines,
     scratch: BlockScratch,
+    drop_first: int,
     drop_mv: NDArray[np.float32],
 ) -> float:
     """By how much less than the voltage of the rail each cell of a block gets.
@@ -123,8 +125,8 @@ def drops(
         amplitude_mv: Voltage of the rail.
         lines: Lines of the plane.
         scratch: Of this array.
-        drop_mv: Result, at least (row_count, outputs): ``[a, j]`` is that of ``rows[a]`` and the
-            selected column ``j``; others stay as they are.
+        drop_first: Row of the array that the result begins with.
+        drop_mv: Result, (some rows, outputs); cells that are not selected stay as they are.
 
     Returns:
         Current that the block draws from the rail, uA.
@@ -208,5 +210,47 @@ def drops(
         for b in range(column_count):
             g = np.float64(row[columns[b]])
             cell_v = over_v[t, 0, b, lane] / (1.0 + g * lines.transistor_mohm)
-            drop_mv[a, columns[b]] = np.float32(amplitude_mv - rail_mv * cell_v)
+            drop_mv[rows[a] - drop_first, columns[b]] = np.float32(amplitude_mv - rail_mv * cell_v)
     return rail_mv * 1e-3 * total_uS
+
+
+@compiled
+def row_drops(
+    cells_uS: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    first_row: int,
+    amplitude_mv: float,
+    lines: tuple[PulsedLines, PulsedLines],
+    scratch: BlockScratch,
+    drop_mv: NDArray[np.float32],
+) -> None:
+    """The same for masked cells that are pulsed row by row, plane by plane.
+
+    Args:
+        cells_uS: Shape (2, inputs, outputs).
+        mask: Shape (2, rows, outputs).
+        first_row: Row of the array that the mask begins with.
+        amplitude_mv: Voltage of the rail.
+        lines: Of each plane.
+        scratch: Of this array.
+        drop_mv: Result, shape of the mask; cells that are not selected stay as they are.
+    """
+    row = np.empty(1, np.int64)
+    columns = np.empty(mask.shape[2], np.uint64)
+    for p in range(2):
+        for i in range(mask.shape[1]):
+            found = selected_columns(mask[p, i], columns)
+            if found > 0:
+                row[0] = first_row + i
+                drops(
+                    cells_uS[p],
+                    row,
+                    1,
+                    columns,
+                    found,
+                    amplitude_mv,
+                    lines[p],
+                    scratch,
+                    first_row,
+                    drop_mv[p],
+                )

@@ -20,6 +20,7 @@ from starlab_sim.chip.motions import (
     pulse_energies_j,
 )
 from starlab_sim.chip.pulsing import Motion, form_rows, pulse_rows
+from starlab_sim.chip.wires import Wired
 from starlab_sim.devices import (
     NOMINAL_FORM_WIDTH_NS,
     THRESHOLD_MV,
@@ -128,6 +129,7 @@ class CellArray:
                 statistics.target_uS, statistics.spread_uS, statistics.yield_fraction
             )
         self.formable = formable_cells(self.geometry, self._fabrication, self._forming)
+        self.wires = _wires(self.geometry, effects)
         self.traits: Traits | None = None
         if any(name in _DETAILED for name in effects.on):
             self.traits = traits(self.geometry, self._traits_seed, effects)
@@ -151,6 +153,27 @@ class CellArray:
             endurance_pulses=1.0 if wear is None else float(wear.endurance_pulses),
             wear_exponent=0.0 if wear is None else float(wear.exponent),
         )
+
+    @property
+    def cells_as_read(self) -> detailed.Cells:
+        """What READ sees: cells through their wires."""
+        if self.wires is None:
+            return self.cells
+        seen_uS = self.wires.seen_uS(self.conductance_uS, self.version)
+        return self.cells._replace(conductance_uS=seen_uS)
+
+    @property
+    def cells_in_forward(self) -> detailed.Cells:
+        """What a forward pass sees: cells through their wires."""
+        if self.wires is None:
+            return self.cells
+        effective_uS = self.wires.effective_uS(self.conductance_uS, self.version)
+        return self.cells._replace(conductance_uS=effective_uS)
+
+    @property
+    def differential(self) -> bool:
+        """Whether "-" cells are read with a voltage of their own: 2T2R."""
+        return self.geometry.number == 1 and (self.wires is None or self.wires.layout.shared)
 
     @property
     def traps(self) -> detailed.Traps:
@@ -185,6 +208,14 @@ class CellArray:
     def changed(self) -> None:
         """Conductances may have changed."""
         self.version += 1
+        if self.wires is not None:
+            self.wires.forget()
+
+    def learnt(self, steps: int) -> None:
+        """Conductances may have changed, by learning steps."""
+        self.version += 1
+        if self.wires is not None:
+            self.wires.learnt(steps)
 
     @property
     def virgin(self) -> NDArray[np.bool_]:
@@ -291,7 +322,7 @@ class CellArray:
             first_row,
             count,
             self.detailed_pulses(conditions, conditions)[kind],
-            detailed.NO_DROP,
+            self._drop_mv(mask, first_row, conditions),
             ticks,
             self.rng,
             energy_j,
@@ -336,12 +367,28 @@ class CellArray:
             self._forming.target_uS * forming_share(self.effects.gate, conditions.gate_mv),
             self._forming.spread_uS,
             *pulse_energies_j(conditions),
-            detailed.NO_DROP,
+            self._drop_mv(mask, first_row, conditions),
             ticks,
             self.rng,
             self.chance,
             energy_j,
         )
+
+    def _drop_mv(
+        self, mask: NDArray[np.bool_], first_row: int, conditions: PulseConditions
+    ) -> NDArray[np.float32]:
+        """By how much less than the rail masked cells get, row by row; or nothing."""
+        if self.wires is None:
+            return detailed.NO_DROP
+        return self.wires.drop_mv(self.conductance_uS, mask, first_row, conditions.amplitude_mv)
+
+
+def _wires(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
+    """The wires of an array; None: nothing resists."""
+    if effects.wires is None:
+        return None
+    wired = Wired(geometry, effects.wires)
+    return None if wired.layout.ideal else wired
 
 
 def _of_life(seed: np.random.SeedSequence, life: int) -> np.random.Generator:

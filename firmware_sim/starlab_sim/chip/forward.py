@@ -69,7 +69,7 @@ class Forward:
 
     def _read_voltages(self, array: CellArray, planes: tuple[int, ...]) -> list[float]:
         """Read voltage over the cells of each plane."""
-        paired = array.geometry.number == ARRAY1.number
+        paired = array.differential
         rails = self.rails
         return [
             (rails.read_minus_mv if paired and plane == MINUS else rails.read_plus_mv) * 1e-3
@@ -101,7 +101,7 @@ class Forward:
         voltages = self._read_voltages(array, planes)
         into = np.empty(codes.shape, np.uint8)
         detailed.read_rows(
-            array.cells,
+            array.cells_as_read,
             np.array(planes, np.int64),
             first,
             np.array(voltages),
@@ -122,7 +122,7 @@ class Forward:
     def multiply1(self, array1: CellArray, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Array 1 alone."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(self.rails, self.converters)
+        settings = readout(self.rails, self.converters, differential=array1.differential)
         energy_j, ticks_each = self.meter.energy_j, energy.multiply1_ticks(self.converters)
         noise, _ = forward_noises(array1.effects.read_noise, self.converters)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
@@ -133,7 +133,7 @@ class Forward:
                 kernels.multiply1_batch(cells, samples[part], settings, hidden[part], energy_j)
                 return
             detailed.multiply1_batch(
-                array1.cells,
+                array1.cells_in_forward,
                 samples[part],
                 settings,
                 detailed.NO_GAIN,
@@ -162,7 +162,7 @@ class Forward:
                 kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], energy_j)
                 return
             detailed.multiply2_batch(
-                array2.cells,
+                array2.cells_in_forward,
                 hidden[part],
                 settings,
                 detailed.NO_GAIN,
@@ -180,7 +180,7 @@ class Forward:
     def infer(self, array1: CellArray, array2: CellArray, samples: NDArray[np.uint8]) -> Inference:
         """Both arrays."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(self.rails, self.converters)
+        settings = readout(self.rails, self.converters, differential=array1.differential)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
 
@@ -190,7 +190,7 @@ class Forward:
         def run(part: slice) -> None:
             if not array1.is_plain:
                 detailed.infer_batch(
-                    (array1.cells, array2.cells),
+                    (array1.cells_in_forward, array2.cells_in_forward),
                     samples[part],
                     settings,
                     (detailed.NO_GAIN, detailed.NO_GAIN),

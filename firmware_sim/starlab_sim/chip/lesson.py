@@ -23,6 +23,7 @@ from starlab_sim.chip.learning import Learning, Tuning
 from starlab_sim.chip.readout import readout
 from starlab_sim.chip.store import ALL, Store
 from starlab_sim.chip.tuning import train_batch
+from starlab_sim.chip.wires import PulsingWires, ReadingWires, ideal
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.samples import SAMPLE_BYTES
@@ -76,8 +77,13 @@ class Lesson:
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
         pulses = np.empty((len(samples), 2), np.int32)
         learn = self._plain if all(array.is_plain for array in arrays) else self._detailed
+        limit = 1 if fine else CHUNK_SAMPLES
         done = 0
-        for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, self.aborted, self.progress):
+
+        def size(_: int) -> int:
+            return min([limit, *(array.wires.chunk for array in arrays if array.wires is not None)])
+
+        for part in chunks(len(samples), size, self.aborted, self.progress):
             steps = part.stop - part.start
             self.store.begin(tuned)
             before = phase
@@ -93,7 +99,7 @@ class Lesson:
             self.meter.time_ticks += sum(islice(cycle(ticks_each), before, before + steps))
             self.meter.training_steps += steps
             for number in tuned:
-                arrays[number - 1].changed()
+                arrays[number - 1].learnt(steps)
             self.store.commit(self.meter)
             done = part.stop
         return Training(
@@ -150,12 +156,13 @@ class Lesson:
         """The same on cells that are not ideal."""
         array1, array2 = arrays
         tuning = self.tuning
+        reading, pulsing = _wires(array1, array2)
         return detailed.train_batch(
             (array1.cells, array2.cells),
             samples,
             targets,
-            readout(self.rails, self.converters),
-            (detailed.NO_GAIN, detailed.NO_GAIN),
+            readout(self.rails, self.converters, differential=array1.differential),
+            reading,
             (array1.traps, array2.traps),
             forward_noises(array1.effects.read_noise, self.converters),
             self.learning.rules(),
@@ -165,7 +172,7 @@ class Lesson:
                 array1.detailed_pulses(tuning.set1, tuning.reset1),
                 array2.detailed_pulses(tuning.set2, tuning.reset2),
             ),
-            (detailed.NO_TUNING_DROP, detailed.NO_TUNING_DROP),
+            pulsing,
             self.meter.clock_ticks,
             ticks_each,
             (array1.rng, array2.rng),
@@ -174,3 +181,20 @@ class Lesson:
             self.meter.energy_j,
             self.meter.pulses,
         )
+
+
+def _wires(
+    array1: CellArray, array2: CellArray
+) -> tuple[
+    tuple[ReadingWires | None, ReadingWires | None], tuple[PulsingWires | None, PulsingWires | None]
+]:
+    """Through which a chunk reads and pulses the arrays."""
+    if array1.wires is None and array2.wires is None:
+        return (None, None), (None, None)
+    one, two = (
+        ideal(array.geometry)
+        if array.wires is None
+        else (array.wires.learning(array.conductance_uS), array.wires.pulsing())
+        for array in (array1, array2)
+    )
+    return (one[0], two[0]), (one[1], two[1])

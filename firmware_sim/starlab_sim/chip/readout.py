@@ -33,10 +33,16 @@ class Readout(NamedTuple):
     """Energy per slot and uS of array 2's summed conductance."""
 
 
-def readout(rails: Rails, converters: Converters) -> Readout:
-    """A forward pass at these rails with these converters."""
+def readout(rails: Rails, converters: Converters, *, differential: bool = True) -> Readout:
+    """A forward pass at these rails with these converters.
+
+    Args:
+        rails: VBL27, VBL23 and the clamp.
+        converters: Integrators and ADCs.
+        differential: Whether "-" cells of array 1 have the voltage of VBL23: 2T2R.
+    """
     plus_v = rails.read_plus_mv * 1e-3
-    minus_v = rails.read_minus_mv * 1e-3
+    minus_v = rails.read_minus_mv * 1e-3 if differential else plus_v
     return Readout(
         plus_v=plus_v,
         minus_v=minus_v,

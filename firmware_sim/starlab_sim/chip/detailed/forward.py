@@ -79,6 +79,19 @@ def multiply1(
     """Array 1: rows that are on in, hidden codes out. Returns the energy in J."""
     sum_rows(cells, PLUS, rows, count, gain, traps, ticks, plus)
     sum_rows(cells, MINUS, rows, count, gain, traps, ticks, minus)
+    return convert1(readout, noise, rng, plus, minus, hidden)
+
+
+@compiled
+def convert1(
+    readout: Readout,
+    noise: Noise,
+    rng: np.random.Generator,
+    plus: Sums,
+    minus: Sums,
+    hidden: NDArray[np.uint8],
+) -> float:
+    """Sums of array 1 into hidden codes. Returns the energy in J."""
     levels, full_scale_ua = readout.levels1, readout.full_scale1_ua
     for j in range(hidden.shape[0]):
         current_ua = readout.plus_v * plus[j] - readout.minus_v * minus[j]

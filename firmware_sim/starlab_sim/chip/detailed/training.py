@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
-from starlab_sim.chip.detailed.forward import multiply1, multiply2
+from starlab_sim.chip.detailed.forward import convert1, multiply2, sum_rows
 from starlab_sim.chip.detailed.pulsing import pulse_row
-from starlab_sim.chip.kernels import Rows, Sums, rows_on
+from starlab_sim.chip.kernels import Rows, Sums, add_rows, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
 from starlab_sim.chip.readout import Readout
 from starlab_sim.chip.tuning import RESET, SET, driven_back, output_columns
+from starlab_sim.chip.wires import (
+    PulsingWires,
+    ReadingWires,
+    drops,
+    renew_gain,
+    sums_through_wires,
+)
 from starlab_spec.geometry import MINUS, PLUS
 
 
@@ -28,7 +35,7 @@ def tune(
     column_counts: NDArray[np.int64],
     counts: NDArray[np.int64],
     pulses: tuple[Pulse, Pulse],
-    drop_mv: NDArray[np.float32],
+    wires: PulsingWires | None,
     ticks: int,
     rng: np.random.Generator,
     noise: Floats,
@@ -45,8 +52,8 @@ def tune(
         column_counts: Shape (2,): how many.
         counts: Shape (2, 2): pulses per cell, by plane and direction.
         pulses: What SET and RESET pulses do.
-        drop_mv: By which the voltage at a cell is lower in the pass of its kind and plane, (2, 2,
-            inputs, outputs), or nothing.
+        wires: Through which it is pulsed: all cells of a pass together, and at every pulse of the
+            pass with the drops of the first. None: ideal ones.
         ticks: The time.
         rng: The array's noise.
         noise: Scratch, (outputs,).
@@ -66,9 +73,24 @@ def tune(
             continue
         pulse = pulses[kind]
         selected = columns[direction]
+        if wires is not None and row_count > 0:
+            drops(
+                cells.conductance_uS[plane],
+                rows,
+                row_count,
+                selected,
+                found,
+                pulse.amplitude_mv,
+                wires.lines[plane],
+                wires.scratch,
+                0,
+                wires.drop_mv,
+            )
         pass_j = 0.0
         for a in range(row_count):
-            lower_mv = drop_mv[kind, plane, rows[a]] if drop_mv.size else noise[:0]
+            lower_mv = noise[:0]
+            if wires is not None:
+                lower_mv = wires.drop_mv[rows[a]]
             pass_j += pulse_row(
                 cells, plane, rows[a], selected, found, count, pulse, lower_mv, ticks, rng, noise
             )
@@ -80,19 +102,72 @@ def tune(
 
 
 @compiled
+def gain_of(wires: ReadingWires | None) -> Floats:
+    """Gains of cells, or nothing."""
+    if wires is None:
+        return np.zeros((0, 0, 0), np.float32)
+    return wires.gain
+
+
+@compiled
+def renewed_gain(cells: Cells, wires: ReadingWires | None, stale: bool) -> Floats:
+    """The same, brought up to date where that is wanted."""
+    if wires is None:
+        return np.zeros((0, 0, 0), np.float32)
+    if wires.renewed and stale:
+        renew_gain(cells.conductance_uS, wires)
+    return wires.gain
+
+
+@compiled
+def through_wires1(
+    cells: Cells,
+    rows: Rows,
+    count: int,
+    readout: Readout,
+    wires: ReadingWires | None,
+    traps: Traps,
+    ticks: int,
+    plus: Sums,
+    minus: Sums,
+) -> None:
+    """Sums of array 1 for one vector. Where wires are solved, full traps count as without wires."""
+    gain = gain_of(wires)
+    sum_rows(cells, PLUS, rows, count, gain, traps, ticks, plus)
+    sum_rows(cells, MINUS, rows, count, gain, traps, ticks, minus)
+    if wires is None:
+        return
+    if not wires.solved:
+        return
+    outputs = plus.shape[0]
+    trapped = np.zeros((2, outputs))
+    if traps.column.size:
+        trapped[PLUS], trapped[MINUS] = plus, minus
+        add_rows(cells.conductance_uS[PLUS], rows, count, plus)
+        add_rows(cells.conductance_uS[MINUS], rows, count, minus)
+        trapped[PLUS] -= plus
+        trapped[MINUS] -= minus
+    sums_through_wires(
+        cells.conductance_uS, rows, count, readout.plus_v, readout.minus_v, wires, plus, minus
+    )
+    plus += trapped[PLUS]
+    minus += trapped[MINUS]
+
+
+@compiled
 def train_batch(
     cells: tuple[Cells, Cells],
     samples: NDArray[np.uint8],
     targets: NDArray[np.int32],
     readout: Readout,
-    gains: tuple[Floats, Floats],
+    reading_wires: tuple[ReadingWires | None, ReadingWires | None],
     traps: tuple[Traps, Traps],
     noises: tuple[Noise, Noise],
     rules: Rules,
     counts: NDArray[np.int64],
     phase: int,
     pulses: tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]],
-    drops_mv: tuple[NDArray[np.float32], NDArray[np.float32]],
+    pulsing_wires: tuple[PulsingWires | None, PulsingWires | None],
     ticks: int,
     ticks_each: NDArray[np.int64],
     rngs: tuple[np.random.Generator, np.random.Generator],
@@ -110,14 +185,14 @@ def train_batch(
         samples: Packed, (n, 98).
         targets: (n, 10), output codes.
         readout: Forward settings.
-        gains: Shape (2, inputs, outputs): factors on the contributions of cells, or nothing.
+        reading_wires: Through which they are read; None: ideal ones. Another kernel is compiled.
         traps: Where they are.
         noises: Of the conversions.
         rules: Thresholds and activation.
         counts: `Schedule.pulse_counts()`.
         phase: Phase of the first sample.
         pulses: SET and RESET pulses, array by array.
-        drops_mv: As of :func:`tune`.
+        pulsing_wires: Through which they are pulsed.
         ticks: Time of the first sample.
         ticks_each: Time that a sample takes, by phase.
         rngs: Noise of the cells.
@@ -139,28 +214,20 @@ def train_batch(
     noise = np.empty(width, np.float32)
     plus = np.empty(width)
     minus = np.empty(width)
+    wires1, wires2 = reading_wires
+    stale2 = True
     for s in range(samples.shape[0]):
         y1 = hidden[s]
         row_count = rows_on(samples[s], rows1)
-        used_j = multiply1(
-            cells[0],
-            rows1,
-            row_count,
-            readout,
-            gains[0],
-            traps[0],
-            noises[0],
-            ticks,
-            reading_rngs[0],
-            plus,
-            minus,
-            y1,
-        )
+        through_wires1(cells[0], rows1, row_count, readout, wires1, traps[0], ticks, plus, minus)
+        used_j = convert1(readout, noises[0], reading_rngs[0], plus, minus, y1)
+        gain2 = renewed_gain(cells[1], wires2, stale2)
+        stale2 = False
         energy_j[0] += used_j + multiply2(
             cells[1],
             y1,
             readout,
-            gains[1],
+            gain2,
             traps[1],
             noises[1],
             ticks,
@@ -183,7 +250,7 @@ def train_batch(
                 found1,
                 counts[phase, 0],
                 pulses[0],
-                drops_mv[0],
+                pulsing_wires[0],
                 ticks,
                 rngs[0],
                 noise,
@@ -198,13 +265,14 @@ def train_batch(
                 found2,
                 counts[phase, 1],
                 pulses[1],
-                drops_mv[1],
+                pulsing_wires[1],
                 ticks,
                 rngs[1],
                 noise,
                 energy_j,
                 tally[1],
             )
+            stale2 = applied[s, 1] > 0
         ticks += ticks_each[phase]
         phase = (phase + 1) % counts.shape[0]
     return phase

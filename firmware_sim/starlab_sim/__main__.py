@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = BoardServer(board, ports, rng=rng, network=network)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    warm_up()
+    warm_up(board.chip.effects)
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     urls = [port.url for port in ports]

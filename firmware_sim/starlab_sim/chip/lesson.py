@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import detailed, energy
+from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_SAMPLES,
@@ -45,6 +46,8 @@ class Lesson:
     """Schedule and pulses."""
     meter: Meter
     """What the work is added to."""
+    ageing: Ageing
+    """What brings cells up to date between steps."""
     store: Store
     """What keeps the cells."""
     aborted: Aborted | None
@@ -76,8 +79,13 @@ class Lesson:
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
         pulses = np.empty((len(samples), 2), np.int32)
         learn = self._plain if all(array.is_plain for array in arrays) else self._detailed
+        limit = 1 if fine else CHUNK_SAMPLES
         done = 0
-        for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, self.aborted, self.progress):
+
+        def size(_: int) -> int:
+            return self.ageing.steps(limit, [*ticks_each[phase:], *ticks_each[:phase]])
+
+        for part in chunks(len(samples), size, self.aborted, self.progress):
             steps = part.stop - part.start
             self.store.begin(tuned)
             before = phase

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
 from starlab_sim.chip.detailed.forward import multiply1, multiply2
-from starlab_sim.chip.detailed.pulsing import pulse_row
+from starlab_sim.chip.detailed.pulsing import pulse_pass
 from starlab_sim.chip.kernels import Rows, Sums, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
@@ -53,6 +53,9 @@ def tune(
         energy_j: Grows by the energy, pass by pass.
         tally: Grows by the pulses, by kind.
     """
+    lower_mv = np.empty((2, 2, 0, 0), np.float32)
+    if drop_mv.size:
+        lower_mv = drop_mv
     total = 0
     for kind, plane, direction in (
         (SET, PLUS, RISING),
@@ -64,14 +67,21 @@ def tune(
         found = column_counts[direction]
         if count == 0 or found == 0:
             continue
-        pulse = pulses[kind]
-        selected = columns[direction]
-        pass_j = 0.0
-        for a in range(row_count):
-            lower_mv = drop_mv[kind, plane, rows[a]] if drop_mv.size else noise[:0]
-            pass_j += pulse_row(
-                cells, plane, rows[a], selected, found, count, pulse, lower_mv, ticks, rng, noise
-            )
+        pass_j = pulse_pass(
+            cells,
+            plane,
+            rows,
+            row_count,
+            columns[direction],
+            found,
+            count,
+            pulses[kind],
+            lower_mv[kind, plane],
+            0,
+            ticks,
+            rng,
+            noise,
+        )
         energy_j[0] += pass_j
         applied = count * row_count * found
         tally[kind] += applied

@@ -46,7 +46,7 @@ def is_full(key: np.uint64, full: float, period_ticks: float, ticks: int) -> boo
     """Whether a trap is full at some time, which is not negative."""
     position = ticks / period_ticks
     number = np.int64(position)
-    upto = position - number
+    upto = float(position - number)
     for _ in range(PERIODS_MAX):
         hashed = mixed(key + np.uint64(number) * _GOLDEN)
         chance = unit(hashed)

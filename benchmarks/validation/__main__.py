@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report as machine
-from benchmarks.validation import report
+from benchmarks.validation import devices, report
 from benchmarks.validation.report import Section
 
-AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {}
+AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
+    "devices": devices.sections,
+}
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
 

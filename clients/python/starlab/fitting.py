@@ -223,7 +223,7 @@ def _fill(
     if not interpolate or empty.all():
         places = ", ".join(
             f"{edges[number]:g}..{edges[number + 1]:g} uS ({pulses[number]})"
-            for number in np.flatnonzero(empty)
+            for number in np.flatnonzero(empty).tolist()
         )
         raise InvalidInput(f"bins with fewer than {least_pulses} {kind} pulses: {places}")
     places_uS = (edges[:-1] + edges[1:]) / 2

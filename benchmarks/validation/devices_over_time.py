@@ -152,7 +152,8 @@ def _noise() -> Section:
         left.plot(
             x, [(found == one).mean() for one in x], drawstyle="steps-mid", label=f"{codes:g}"
         )
-        exact = _rounded_std(found.mean(), codes)
+        in_codes = 255 * RAILS.read_plus_mv * 1e-3 / CONVERTERS.read_full_scale_ua(1)
+        exact = _rounded_std(11.03 * in_codes, codes)
         checks.append(
             Check(
                 f"READ: deviation at {codes:g} codes",

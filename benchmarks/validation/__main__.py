@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report as machine
-from benchmarks.validation import generators, report, wires
+from benchmarks.validation import devices, generators, report, wires
 from benchmarks.validation.report import Section
 
 AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
-    "generators": generators.sections,
     "wires": wires.sections,
+    "devices": devices.sections,
+    "generators": generators.sections,
 }
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"

@@ -19,7 +19,7 @@ from typing import Final
 
 from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
-from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.devices import PRESET_NAMES, Device, device_model, load_device
 from starlab_sim.effects import NONE, Effects
 from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
 from starlab_sim.errors import Refused, StateUnusable
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = BoardServer(board, ports, rng=rng, network=network)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    warm_up()
+    warm_up(board.chip.effects)
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     urls = [port.url for port in ports]
@@ -117,7 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="decides the cells and all noise; default: random")
     parser.add_argument(
-        "--device", default="nonlinear-3", choices=PRESET_NAMES, help="device model"
+        "--device",
+        type=_device,
+        default="nonlinear-3",
+        metavar="NAME|FILE.toml|FILE.csv",
+        help=f"device model of the cells: {', '.join(PRESET_NAMES)}, or one of your own",
     )
     parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
     parser.add_argument(
@@ -147,6 +151,18 @@ def _parser() -> argparse.ArgumentParser:
         "--exit-with-parent", action="store_true", help="exit when standard input ends"
     )
     return parser
+
+
+def _device(text: str) -> Device:
+    try:
+        if text.endswith((".toml", ".csv")):
+            return load_device(Path(text))
+        device_model(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except (Refused, SpecError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _effects(text: str) -> Effects:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlab_sim.chip import Chip, Store
+from starlab_sim.chip import Chip, Store, warm_up
 from starlab_sim.chip_socket import ChipSocket
 from starlab_sim.control import Control, Report
 from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_request
@@ -37,7 +37,7 @@ SHORT_TRANSACTIONS: Final = 1000
 SHORT_STARTS: Final = 16
 """A command of so many short operations is over within some milliseconds."""
 
-_MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG)})
+_MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG), int(Opcode.EMULATOR)})
 _OK: Final = int(Status.OK)
 _START: Final = register("START").address
 _START_BIT: Final = register("START").field("start").mask
@@ -172,6 +172,9 @@ class Board:
                 if int.from_bytes(data, "big") not in SHORT_OPERATIONS:
                     return True
                 starts += 1
+            elif opcode == Opcode.EMULATOR:
+                if b'"effects"' in data:  # their kernels may have to be compiled
+                    return True
             elif opcode == Opcode.WRITE_REG and address <= _START < address + len(data) - 4:
                 return True
         return starts > SHORT_STARTS
@@ -367,6 +370,7 @@ class Board:
         if request.effects is not None:
             self._socket.change_effects(request.effects)
             self._state.supplies.change_effects(request.effects)
+            warm_up(request.effects)
         if request.advance_ticks:
             self._socket.advance(request.advance_ticks)
         if request.restart:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.devices import PRESET_NAMES, Device, device_model
 from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
 from starlab_sim.faults import FAULT_BITS
@@ -72,7 +72,7 @@ class EmulatorRequest:
     """Emulated time to let pass."""
     seed: int | None = None
     """Put in a fresh chip of this seed."""
-    device_model: str | None = None
+    device_model: Device | None = None
     """Put in a fresh chip of this device model."""
     virgin: bool | None = None
     """Put in a fresh chip, virgin or formed."""
@@ -112,6 +112,8 @@ def parse_request(data: bytes) -> EmulatorRequest:
     """
     values = decode_json(data)
     _check("emulator command", "", values, _COMMANDS)
+    if "device_model" in values:
+        device_model(values["device_model"])
     if "effects" in values:
         values["effects"] = Effects.read(values["effects"])
     if "faults" in values:
@@ -166,7 +168,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_model(value: object) -> bool:
-    return isinstance(value, str) and value in PRESET_NAMES
+    return isinstance(value, dict) or (isinstance(value, str) and value in PRESET_NAMES)
 
 
 def _is_object(value: object) -> bool:
@@ -192,7 +194,7 @@ _LATCHES: Final = f"a list of {', '.join(FAULT_BITS)}"
 _COMMANDS: Final[_Keys] = {
     "advance_s": ("a number of seconds", _is_number),
     "seed": ("an integer", _is_integer),
-    "device_model": (f"one of {', '.join(PRESET_NAMES)}", _is_model),
+    "device_model": (f"one of {', '.join(PRESET_NAMES)}, nor an object", _is_model),
     "virgin": ("true or false", _is_flag),
     "effects": ('"none", "all" or an object', lambda v: isinstance(v, str | dict)),
     "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from starlab_sim.chip import Chip, Store
+from starlab_sim.devices import Device, device_model
 from starlab_sim.effects import NONE, Effects
 
 
@@ -12,8 +13,8 @@ class Specimen:
 
     seed: int = 0
     """Decides its cells and all noise."""
-    device: str = "nonlinear-3"
-    """Name of its device model."""
+    device: Device = "nonlinear-3"
+    """Its device model: the name of a preset, or a whole model as an object."""
     virgin: bool = False
     """Delivered virgin, or formed at mid window."""
     effects: Effects = NONE
@@ -29,10 +30,11 @@ class Specimen:
 
         Raises:
             UnknownName: There is no such device model.
+            Refused, LimitExceeded: The object is none.
         """
         return Chip(
             seed=self.seed,
-            device=self.device,
+            device=device_model(self.device),
             formed=not self.virgin,
             effects=self.effects,
             store=store,

@@ -62,7 +62,8 @@ class CellArray:
         pulses: Same shape, uint32: pulses of any kind that each cell has had.
         pulsed_ticks: Same shape, int64: clock when a cell's retention began to count.
         rng: Noise of pulses, and conductances after forming.
-        chance: Whether a pulse forms a cell, and how cells drift.
+        chance: Whether a pulse forms a cell.
+        drift: How cells drift.
         reading: Noise of the converters.
         effects: What the cells do that ideal ones do not.
         version: Grows whenever a conductance may have changed, for whoever remembers what follows
@@ -96,9 +97,9 @@ class CellArray:
                 their own in each life.
             ticks: The clock.
         """
-        self._fabrication, noise, self._traits_seed, chance, reading = seed.spawn(5)
-        self.rng, self.chance, self.reading = (
-            _of_life(one, life) for one in (noise, chance, reading)
+        self._fabrication, noise, self._traits_seed, *others = seed.spawn(6)
+        self.rng, self.chance, self.reading, self.drift = (
+            _of_life(one, life) for one in (noise, *others)
         )
         self.geometry = geometry
         self.version = 0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import energy
+from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
@@ -94,6 +95,7 @@ class Chip:
             )
             for geometry, one in zip((ARRAY1, ARRAY2), seeds, strict=True)
         )
+        self._ageing = Ageing((self._array1, self._array2), self._meter, self._store)
         if not life:
             self._store.commit(self._meter)
 
@@ -111,6 +113,9 @@ class Chip:
 
         The cells stay as they are, but for those that are stuck from now on.
         """
+        self._ageing.catch_up()
+        if self.effects.retention is None:
+            self._meter.aged_ticks = self._meter.clock_ticks
         self.effects = effects
         self._store.begin({1: ALL, 2: ALL})
         for array in (self._array1, self._array2):
@@ -128,6 +133,7 @@ class Chip:
 
     def conductance_uS(self, array: int) -> NDArray[np.float32]:
         """Conductance of every cell, (2, inputs, outputs): a look that no real chip allows."""
+        self._ageing.catch_up()
         return self._array(array).conductance_uS.copy()
 
     def set_conductance_uS(self, array: int, values_uS: NDArray[np.floating[Any]]) -> None:
@@ -187,14 +193,20 @@ class Chip:
         cells.check_mask(mask, first_row)
         if count < 1:
             raise LimitExceeded("pulse count", count, 1)
-        step = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        limit = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        row_ticks = count * energy.pulse_ticks(conditions)
+
+        def size(start: int) -> int:
+            ticks = row_ticks * mask[:, start : start + limit].any(axis=2).sum(axis=0)
+            return self._ageing.steps(limit, ticks)
+
         done = 0
-        for part in chunks(mask.shape[1], step, aborted, progress):
+        for part in chunks(mask.shape[1], size, aborted, progress):
             selection = mask[:, part]
             row = first_row + part.start
             self._store.begin({array: slice(row, first_row + part.stop)})
             lines = selection.any(axis=2)
-            spent = count * energy.pulse_ticks(conditions) * lines.sum(axis=0, dtype=np.int64)
+            spent = row_ticks * lines.sum(axis=0, dtype=np.int64)
             ticks = self._meter.clock_ticks + spent.cumsum() - spent
             selected = cells.pulse(
                 kind, selection, row, conditions, count, ticks, self._meter.energy_j
@@ -234,7 +246,7 @@ class Chip:
         Raises:
             LimitExceeded: Rows that the array does not have.
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.read(self._array(array), rows, planes)
 
     def vmm(
@@ -261,7 +273,7 @@ class Chip:
         Raises:
             ShapeError: ``samples`` is not (n, 98).
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.multiply1(self._array1, samples)
 
     def vmm2(
@@ -288,7 +300,7 @@ class Chip:
         Raises:
             ShapeError: ``hidden`` is not (n, 100).
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.multiply2(self._array2, hidden)
 
     def infer(
@@ -301,7 +313,7 @@ class Chip:
         progress: Progress | None = None,
     ) -> Inference:
         """Both arrays: outputs of packed samples. Arguments and errors as of :meth:`vmm`."""
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.infer(self._array1, self._array2, samples)
 
     def train(
@@ -340,7 +352,15 @@ class Chip:
             LimitExceeded: A phase that the schedule does not have.
         """
         lesson = Lesson(
-            rails, converters, learning, tuning, self._meter, self._store, aborted, progress
+            rails,
+            converters,
+            learning,
+            tuning,
+            self._meter,
+            self._ageing,
+            self._store,
+            aborted,
+            progress,
         )
         arrays = self._array1, self._array2
         return lesson.run(arrays, samples, targets, phase, fine=fine)

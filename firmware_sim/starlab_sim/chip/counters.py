@@ -19,6 +19,7 @@ METER: Final = np.dtype(
         ("inferences", "<i8"),
         ("training_steps", "<i8"),
         ("time_ticks", "<i8"),
+        ("aged_ticks", "<i8"),
     ],
     align=True,
 )
@@ -72,6 +73,7 @@ class Meter:
         pulses: By array and kind, (2, 3).
         operations: Rows addressed, by kind.
         energy_j: One number, for the kernels to add to.
+        aged_ticks: Clock when retention was last brought up to date.
         passed_ticks: Emulated time in which nothing was done; others keep it.
     """
 
@@ -85,6 +87,7 @@ class Meter:
         self.inferences = 0
         self.training_steps = 0
         self.time_ticks = 0
+        self.aged_ticks = passed_ticks
 
     @property
     def clock_ticks(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import detailed, energy, kernels
+from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_ROWS,
@@ -39,6 +40,8 @@ class Forward:
     """Integrators and ADCs."""
     meter: Meter
     """What the work is added to."""
+    ageing: Ageing
+    """What brings cells up to date between chunks."""
     aborted: Aborted | None
     """Asked between chunks."""
     progress: Progress | None
@@ -58,7 +61,12 @@ class Forward:
         codes = np.empty((len(planes), len(rows), outputs), np.uint8)
         read = self._read_plain if array.is_plain else self._read_detailed
         done = 0
-        for part in chunks(len(rows), CHUNK_ROWS, self.aborted, self.progress):
+        row_ticks = len(planes) * energy.read_row_ticks()
+
+        def size(_: int) -> int:
+            return self.ageing.steps(CHUNK_ROWS, [row_ticks])
+
+        for part in chunks(len(rows), size, self.aborted, self.progress):
             read(array, rows.start + part.start, planes, codes[:, part])
             conversions = len(planes) * (part.stop - part.start)
             self.meter.read_operations += part.stop - part.start
@@ -218,8 +226,11 @@ class Forward:
         return Inference(hidden=hidden[:done], outputs=outputs[:done])
 
     def _each(self, run: Callable[[slice], None], total: int, ticks_each: int) -> int:
+        def size(_: int) -> int:
+            return self.ageing.steps(CHUNK_SAMPLES, [ticks_each])
+
         done = 0
-        for part in chunks(total, CHUNK_SAMPLES, self.aborted, self.progress):
+        for part in chunks(total, size, self.aborted, self.progress):
             run(part)
             self.meter.count_inferences(part.stop - part.start, ticks_each)
             done = part.stop

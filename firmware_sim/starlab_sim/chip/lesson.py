@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import detailed, energy
+from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_SAMPLES,
@@ -46,6 +47,8 @@ class Lesson:
     """Schedule and pulses."""
     meter: Meter
     """What the work is added to."""
+    ageing: Ageing
+    """What brings cells up to date between steps."""
     store: Store
     """What keeps the cells."""
     aborted: Aborted | None
@@ -81,7 +84,8 @@ class Lesson:
         done = 0
 
         def size(_: int) -> int:
-            return min([limit, *(array.wires.chunk for array in arrays if array.wires is not None)])
+            most = min([limit, *(one.wires.chunk for one in arrays if one.wires is not None)])
+            return self.ageing.steps(most, [*ticks_each[phase:], *ticks_each[:phase]])
 
         for part in chunks(len(samples), size, self.aborted, self.progress):
             steps = part.stop - part.start

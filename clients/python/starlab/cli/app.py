@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from starlab.cli import arrays, boards, captures, demo, learning, processes
+from starlab.cli import arrays, boards, captures, demo, fitting, learning, processes
 
 app = typer.Typer(
     name="starlab",
@@ -20,9 +20,14 @@ _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
 }
+_NAMED: Final[dict[str, tuple[str, Callable[..., None]]]] = {
+    "fit-device": ("Processes", fitting.fit_device_command)
+}
 for group, commands in _GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=group)(command)
+for name, (group, command) in _NAMED.items():
+    app.command(name, rich_help_panel=group)(command)
 
 
 def _show_version(wanted: bool) -> None:

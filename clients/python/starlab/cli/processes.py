@@ -29,7 +29,12 @@ def become(module: str, options: list[str], what: str) -> None:
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the emulated chip.")]
 Device = Annotated[
-    str | None, typer.Option(help="Device model of the emulated cells.", show_default="nonlinear-3")
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.toml|FILE.csv",
+        help="Device model of the emulated cells: a preset, or one of your own.",
+        show_default="nonlinear-3",
+    ),
 ]
 Virgin = Annotated[
     bool,

@@ -4,6 +4,7 @@ The plain kernels beside this package do the same for ideal cells, faster; with 
 the results are equal, bit for bit. Nothing here is compiled before it is used.
 """
 
+from starlab_sim.chip.detailed.ageing import age
 from starlab_sim.chip.detailed.cells import (
     NO_DROP,
     NO_FORMING_VOLTAGES,
@@ -32,6 +33,7 @@ __all__ = [
     "Noise",
     "Pulse",
     "Traps",
+    "age",
     "form_rows",
     "infer_batch",
     "multiply1_batch",

@@ -56,9 +56,7 @@ def sum_rows(
             for j in range(sums.shape[0]):
                 sums[j] += np.float64(row[j]) * np.float64(passed[j])
     if traps.column.size:
-        for index in range(count):
-            i = rows[index]
-            add_traps(cells.conductance_uS[plane, i], traps, plane, i, gain, ticks, sums)
+        add_traps(cells.conductance_uS, traps, plane, rows, count, gain, ticks, sums)
 
 
 @compiled

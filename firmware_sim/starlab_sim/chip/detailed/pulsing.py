@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.detailed.cells import Cells, Floats, Pulse
-from starlab_sim.chip.kernels import Sums
+from starlab_sim.chip.kernels import Rows, Sums
 from starlab_sim.chip.pulsing import VIRGIN, Columns, selected_columns
 from starlab_sim.devices import STEP_VOLTAGE_MV
 
@@ -20,87 +20,112 @@ ONE = np.float32(1.0)
 
 
 @compiled
-def window_left(cells: Cells, pulses: int) -> float:
-    """Share of its window that a cell has after some pulses."""
-    if cells.wear_exponent == 0.0 or pulses == 0:
-        return 1.0
-    used = pulses / cells.endurance_pulses
-    if cells.wear_exponent != 1.0:
-        used = used**cells.wear_exponent
-    return 1.0 / (1.0 + used)
+def worn_window(
+    bottom: np.float32, top: np.float32, pulses: int, endurance: float, exponent: float
+) -> tuple[np.float32, np.float32]:
+    """Both ends of the window of a cell, which its pulses have narrowed about its middle.
+
+    Args:
+        bottom: Low end when new, uS.
+        top: High end when new, uS.
+        pulses: Pulses that it has had.
+        endurance: Pulses that halve a window.
+        exponent: How abruptly; 0: no wear.
+    """
+    if exponent == 0.0:
+        return bottom, top
+    used = np.float64(pulses) / endurance
+    if exponent != 1.0:
+        used = used**exponent
+    left = np.float32(1.0 / (1.0 + used))
+    if left == ONE:
+        return bottom, top
+    middle, half = HALF * (bottom + top), HALF * (top - bottom) * left
+    return middle - half, middle + half
 
 
 @compiled
-def pulse_row(
+def pulse_pass(
     cells: Cells,
     plane: int,
-    index: int,
+    rows: Rows,
+    row_count: int,
     columns: Columns,
     column_count: int,
     count: int,
     pulse: Pulse,
     drop_mv: Floats,
+    drop_first: int,
     ticks: int,
     rng: np.random.Generator,
     noise: Floats,
 ) -> float:
-    """SET or RESET pulses on some cells of a row; returns the energy in J.
+    """SET or RESET pulses on the same cells of some rows, row by row; returns the energy in J.
 
     Args:
         cells: The array.
-        plane: Of the row.
-        index: Of the row.
+        plane: Which plane.
+        rows: Which rows; the first ``row_count`` entries.
+        row_count: How many.
         columns: Selected columns; the first ``column_count`` entries.
         column_count: How many.
         count: Pulses on each.
         pulse: What a pulse does.
-        drop_mv: By which the voltage at each column's cell is lower, (outputs,), or nothing.
+        drop_mv: By which the voltage at each cell is lower, (some rows, outputs), or nothing.
+        drop_first: Row of the array that it begins with.
         ticks: The time.
         rng: Noise.
         noise: Scratch, as long as ``columns``.
     """
+    # flat: a view of each row would cost more than the pulses on it
+    inputs, outputs = cells.conductance_uS.shape[1], cells.conductance_uS.shape[2]
+    conductance_uS = cells.conductance_uS.reshape(-1)
+    pulses, pulsed_ticks = cells.pulses.reshape(-1), cells.pulsed_ticks.reshape(-1)
+    own, low, high = cells.step.reshape(-1), cells.bottom_uS.reshape(-1), cells.top_uS.reshape(-1)
+    step_offset = np.uint64(pulse.kind * 2 * inputs * outputs)
+    endurance, exponent = cells.endurance_pulses, cells.wear_exponent
     motion = pulse.motion
     last = np.int32(motion.mean_uS.shape[0] - 1)
-    row, had = cells.conductance_uS[plane, index], cells.pulses[plane, index]
-    when, own = cells.pulsed_ticks[plane, index], cells.step[pulse.kind, plane, index]
-    low, high = cells.bottom_uS[plane, index], cells.top_uS[plane, index]
-    energy_j = 0.0
-    for _ in range(count):
-        sum_uS = 0.0
-        if motion.noisy:
+    mean_uS, sigma_uS = motion.mean_uS, motion.sigma_uS
+    start_uS, bins_per_uS, noisy = motion.start_uS, motion.bins_per_uS, motion.noisy
+    overdrive_mv, ceiling_uS = pulse.overdrive_mv, pulse.ceiling_uS
+    drops = drop_mv.size > 0
+    pass_j = 0.0
+    for a in range(row_count):
+        base = np.uint64((plane * inputs + rows[a]) * outputs)
+        energy_j = 0.0
+        for _ in range(count):
+            sum_uS = 0.0
+            if noisy:
+                for b in range(column_count):
+                    noise[b] = np.float32(rng.standard_normal())
             for b in range(column_count):
-                noise[b] = np.float32(rng.standard_normal())
-        for b in range(column_count):
-            column = columns[b]
-            g = row[column]
-            had[column] += np.uint32(1)
-            when[column] = ticks
-            factor = own[column]
-            if drop_mv.size:
-                drop = np.float64(drop_mv[column])
-                sum_uS += g * (1.0 - drop / pulse.amplitude_mv)
-                if drop > pulse.overdrive_mv:
+                cell = base + columns[b]
+                g = conductance_uS[cell]
+                pulses[cell] += np.uint32(1)
+                drop = 0.0
+                factor = own[step_offset + cell]
+                if drops:
+                    drop = np.float64(drop_mv[rows[a] - drop_first, columns[b]])
+                    sum_uS += g * (1.0 - drop / pulse.amplitude_mv)
+                    factor = np.float32(factor * math.exp(-drop / STEP_MV))
+                else:
+                    sum_uS += g
+                if g < VIRGIN or drop > overdrive_mv:
                     continue
-                factor = np.float32(factor * math.exp(-drop / STEP_MV))
-            else:
-                sum_uS += g
-            if g < VIRGIN:
-                continue
-            bin_ = np.int32((g - motion.start_uS) * motion.bins_per_uS)
-            entry = np.uint32(max(min(bin_, last), np.int32(0)))
-            step = motion.mean_uS[entry]
-            if motion.noisy:
-                step += motion.sigma_uS[entry] * noise[b]
-            bottom, top = low[column], high[column]
-            left = np.float32(window_left(cells, had[column]))
-            if left < ONE:
-                middle, half = HALF * (bottom + top), HALF * (top - bottom) * left
-                bottom, top = middle - half, middle + half
-            if pulse.ceiling_uS < top:
-                top = max(pulse.ceiling_uS, min(g, top))
-            row[column] = max(min(g + step * factor, top), bottom)
-        energy_j += motion.line_j + motion.cell_j * sum_uS
-    return energy_j
+                pulsed_ticks[cell] = ticks
+                bin_ = np.int32((g - start_uS) * bins_per_uS)
+                entry = np.uint32(max(min(bin_, last), np.int32(0)))
+                step = mean_uS[entry]
+                if noisy:
+                    step += sigma_uS[entry] * noise[b]
+                bottom, top = worn_window(low[cell], high[cell], pulses[cell], endurance, exponent)
+                if ceiling_uS < top:
+                    top = max(ceiling_uS, min(g, top))
+                conductance_uS[cell] = max(min(g + step * factor, top), bottom)
+            energy_j += motion.line_j + motion.cell_j * sum_uS
+        pass_j += energy_j
+    return pass_j
 
 
 @compiled
@@ -130,21 +155,27 @@ def pulse_rows(
     """
     columns = np.empty(mask.shape[2], np.uint64)
     noise = np.empty(mask.shape[2], np.float32)
+    lower_mv = np.empty((2, 0, 0), np.float32)
+    if drop_mv.size:
+        lower_mv = drop_mv
+    row = np.empty(1, np.int64)
     selected = 0
     for i in range(mask.shape[1]):
+        row[0] = first_row + i
         for plane in range(2):
             found = selected_columns(mask[plane, i], columns)
             if found > 0:
-                lower_mv = drop_mv[plane, i] if drop_mv.size else noise[:0]
-                energy_j[0] += pulse_row(
+                energy_j[0] += pulse_pass(
                     cells,
                     plane,
-                    first_row + i,
+                    row,
+                    1,
                     columns,
                     found,
                     count,
                     pulse,
-                    lower_mv,
+                    lower_mv[plane],
+                    first_row,
                     ticks[i],
                     rng,
                     noise,

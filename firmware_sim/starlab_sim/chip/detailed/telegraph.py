@@ -12,10 +12,15 @@ import numpy as np
 
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.detailed.cells import Floats, Traps
-from starlab_sim.chip.kernels import Sums
+from starlab_sim.chip.kernels import Rows, Sums
 
 PERIODS_MAX = 64
 """How far back an event is looked for: that there is none has a probability of exp(-64)."""
+_AT_MOST = np.array(
+    [sum(math.exp(-1.0) / math.factorial(k) for k in range(n)) for n in range(1, 18)]
+)
+_AT_MOST[-1] = 2.0
+"""Probability of at most so many events in a period, by Poisson."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX2 = np.uint64(0x94D049BB133111EB)
@@ -25,7 +30,6 @@ _UNIT = 2.0**-53
 @compiled
 def mixed(value: np.uint64) -> np.uint64:
     """The finaliser of splitmix64: neighbours in, unrelated numbers out."""
-    value = value + _GOLDEN
     value = (value ^ (value >> np.uint64(30))) * _MIX1
     value = (value ^ (value >> np.uint64(27))) * _MIX2
     return value ^ (value >> np.uint64(31))
@@ -34,30 +38,26 @@ def mixed(value: np.uint64) -> np.uint64:
 @compiled
 def unit(value: np.uint64) -> float:
     """A hash as a number of 0 .. 1."""
-    return np.float64(value >> np.uint64(11)) * _UNIT
+    return np.int64(value >> np.uint64(11)) * _UNIT
 
 
 @compiled
 def is_full(key: np.uint64, full: float, period_ticks: float, ticks: int) -> bool:
-    """Whether a trap is full at some time."""
+    """Whether a trap is full at some time, which is not negative."""
     position = ticks / period_ticks
-    period = math.floor(position)
-    upto = position - period
-    number = np.int64(period)
+    number = np.int64(position)
+    upto = float(position - number)
     for _ in range(PERIODS_MAX):
-        hashed = mixed(key ^ mixed(np.uint64(number)))
+        hashed = mixed(key + np.uint64(number) * _GOLDEN)
         chance = unit(hashed)
-        probability = math.exp(-1.0)  # of so many events, by Poisson
         events = 0
-        while chance >= probability and events < 16:
-            chance -= probability
+        while chance >= _AT_MOST[events]:
             events += 1
-            probability /= events
         last = -1.0
         drawn = hashed
         for _ in range(events):
-            hashed = mixed(hashed)
-            at = unit(hashed)
+            hashed = mixed(hashed + _GOLDEN)
+            at = float(unit(hashed))
             if at <= upto and at > last:
                 last = at
                 drawn = hashed
@@ -70,24 +70,37 @@ def is_full(key: np.uint64, full: float, period_ticks: float, ticks: int) -> boo
 
 @compiled
 def add_traps(
-    row: Floats, traps: Traps, plane: int, index: int, gain: Floats, ticks: int, sums: Sums
+    conductance_uS: Floats,
+    traps: Traps,
+    plane: int,
+    rows: Rows,
+    row_count: int,
+    gain: Floats,
+    ticks: int,
+    sums: Sums,
 ) -> None:
-    """Take what full traps of one row keep back from the sums of its columns.
+    """Take what full traps of some rows keep back from the sums of their columns.
 
     Args:
-        row: The row's conductances.
+        conductance_uS: Shape (2, inputs, outputs).
         traps: Of the array.
-        plane: Of the row.
-        index: Of the row.
+        plane: Which plane.
+        rows: Which rows; the first ``row_count`` entries.
+        row_count: How many.
         gain: Shape (2, inputs, outputs), or nothing.
         ticks: The time.
         sums: By column.
     """
-    for t in range(traps.first[plane, index], traps.first[plane, index + 1]):
-        if is_full(traps.key[t], traps.full[t], traps.period_ticks[t], ticks):
-            j = traps.column[t]
-            lowered = np.float32(row[j] * (np.float32(1.0) - traps.share[t]))
-            less = np.float64(lowered) - np.float64(row[j])
-            if gain.size:
-                less *= np.float64(gain[plane, index, j])
-            sums[j] += less
+    first, column, share = traps.first, traps.column, traps.share
+    key, full, period_ticks = traps.key, traps.full, traps.period_ticks
+    for a in range(row_count):
+        i = rows[a]
+        for t in range(first[plane, i], first[plane, i + 1]):
+            if is_full(key[t], full[t], period_ticks[t], ticks):
+                j = column[t]
+                g = conductance_uS[plane, i, j]
+                lowered = np.float32(g * (np.float32(1.0) - share[t]))
+                less = np.float64(lowered) - np.float64(g)
+                if gain.size:
+                    less *= np.float64(gain[plane, i, j])
+                sums[j] += less

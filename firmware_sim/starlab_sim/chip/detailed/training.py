@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
 from starlab_sim.chip.detailed.forward import convert1, multiply2, sum_rows
-from starlab_sim.chip.detailed.pulsing import pulse_row
+from starlab_sim.chip.detailed.pulsing import pulse_pass
 from starlab_sim.chip.kernels import Rows, Sums, add_rows, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
@@ -73,27 +73,37 @@ def tune(
             continue
         pulse = pulses[kind]
         selected = columns[direction]
-        if wires is not None and row_count > 0:
-            drops(
-                cells.conductance_uS[plane],
-                rows,
-                row_count,
-                selected,
-                found,
-                pulse.amplitude_mv,
-                wires.lines[plane],
-                wires.scratch,
-                0,
-                wires.drop_mv,
-            )
-        pass_j = 0.0
-        for a in range(row_count):
-            lower_mv = noise[:0]
-            if wires is not None:
-                lower_mv = wires.drop_mv[rows[a]]
-            pass_j += pulse_row(
-                cells, plane, rows[a], selected, found, count, pulse, lower_mv, ticks, rng, noise
-            )
+        lower_mv = np.empty((0, 0), np.float32)
+        if wires is not None:
+            lower_mv = wires.drop_mv
+            if row_count > 0:
+                drops(
+                    cells.conductance_uS[plane],
+                    rows,
+                    row_count,
+                    selected,
+                    found,
+                    pulse.amplitude_mv,
+                    wires.lines[plane],
+                    wires.scratch,
+                    0,
+                    lower_mv,
+                )
+        pass_j = pulse_pass(
+            cells,
+            plane,
+            rows,
+            row_count,
+            selected,
+            found,
+            count,
+            pulse,
+            lower_mv,
+            0,
+            ticks,
+            rng,
+            noise,
+        )
         energy_j[0] += pass_j
         applied = count * row_count * found
         tally[kind] += applied

@@ -1,6 +1,7 @@
 """What cells with effects take: memory, time to start, and their place in a state file."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,20 @@ SECOND_TICKS = 20_000_000
 RELAXING = Effects(retention=Retention(relaxation_per_decade=0.1, walk_uS=0.0))
 
 
-def test_a_chip_with_all_effects_takes_at_most_64_bytes_a_cell() -> None:
+def bytes_a_cell(effects: Effects) -> float:
     tracemalloc.start()
-    chip = Chip(formed=True, effects=ALL)
+    chip = Chip(formed=True, effects=effects)
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert kept / sum(chip.virgin(array).size for array in (1, 2)) <= 64
+    return kept / sum(chip.virgin(array).size for array in (1, 2))
+
+
+def test_a_chip_with_all_effects_but_wires_takes_at_most_64_bytes_a_cell() -> None:
+    assert bytes_a_cell(replace(ALL, wires=None)) <= 64
+
+
+def test_the_solver_of_wires_takes_at_most_64_bytes_a_cell_more() -> None:
+    assert bytes_a_cell(ALL) - bytes_a_cell(replace(ALL, wires=None)) <= 64
 
 
 def test_retention_goes_on_in_the_next_life(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from starlab_sim import Board, Specimen
-from starlab_sim.authors import AuthorsServer
+from starlab_sim.authors import AuthorsServer, listener
 from starlab_sim.ports import UdpPort
 from starlab_sim.server import BoardServer
 
@@ -25,7 +25,7 @@ class AuthorsBench:
         port = UdpPort("127.0.0.1", 0)
         self.udp_url = port.url
         self._server = BoardServer(self.board, [port], rng=random.Random(2))
-        self._authors = AuthorsServer(self.board, "127.0.0.1", 0, owner=self._server)
+        self._authors = AuthorsServer(self.board, listener("127.0.0.1", 0), owner=self._server)
         self.url = self._authors.url
         self._thread = threading.Thread(target=self._server.serve)
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from starlab_sim.authors import AuthorsServer
+from starlab_sim.authors import AuthorsServer, listener
 from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
 from starlab_sim.devices import PRESET_NAMES
@@ -58,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network, store=store)
     board.fail(options.faults)
     ports: list[Port] = []
+    try:
+        address = options.authors_tcp
+        listening = None if address is None else listener(*address)
+    except OSError as error:
+        where = "{} port {}".format(*address)
+        print(f"starlab-chip: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_LISTEN
     for cable, connect in _cables(options).items():
         try:
             ports.append(connect())
@@ -65,14 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"starlab-chip: cannot listen on {cable}: {error.strerror}", file=sys.stderr)
             return EXIT_CANNOT_LISTEN
     server = BoardServer(board, ports, rng=rng, network=network)
-    authors = None
-    if options.authors_tcp is not None:
-        try:
-            authors = AuthorsServer(board, *options.authors_tcp, owner=server)
-        except OSError as error:
-            where = "{} port {}".format(*options.authors_tcp)
-            print(f"starlab-chip: cannot listen on {where}: {error.strerror}", file=sys.stderr)
-            return EXIT_CANNOT_LISTEN
+    authors = None if listening is None else AuthorsServer(board, listening, owner=server)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     warm_up()

@@ -4,6 +4,6 @@ The same registers, memory, supplies and chip as behind our own protocol.
 """
 
 from starlab_sim.authors.front import Answer, Front, FrontedBoard
-from starlab_sim.authors.server import AuthorsServer
+from starlab_sim.authors.server import AuthorsServer, listener
 
-__all__ = ["Answer", "AuthorsServer", "Front", "FrontedBoard"]
+__all__ = ["Answer", "AuthorsServer", "Front", "FrontedBoard", "listener"]

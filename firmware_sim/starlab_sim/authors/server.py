@@ -50,24 +50,41 @@ class Owner(Protocol):
         """Give it back."""
 
 
-class AuthorsServer:
-    """Serves one board; bound at once.
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens.
 
     Args:
-        board: What executes.
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
-        owner: Asked for the board before a client is served.
 
     Raises:
         OSError: The address cannot be bound.
     """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_WAITING_MAX)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
-    def __init__(self, board: FrontedBoard, host: str, port: int, *, owner: Owner) -> None:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        self._listener = socket.create_server(address, family=family, backlog=_WAITING_MAX)
+
+class AuthorsServer:
+    """Serves one board.
+
+    Args:
+        board: What executes.
+        listening: Its socket, of `listener`; closed at the end.
+        owner: Asked for the board before a client is served.
+    """
+
+    def __init__(self, board: FrontedBoard, listening: socket.socket, *, owner: Owner) -> None:
+        self._listener = listening
         self._listener.settimeout(_LOOK_UP_S)
         self._board = board
         self._owner = owner

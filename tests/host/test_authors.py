@@ -302,9 +302,7 @@ def test_a_board_that_somebody_else_has_is_away(board: Board, bench: AuthorsBenc
 
 
 def test_nobody_there_is_away() -> None:
-    with pytest.raises(
-        BoardAway, match=r"nobody answers at authors-tcp://127\.0\.0\.1:1: Connection refused"
-    ):
+    with pytest.raises(BoardAway, match=r"nobody answers at authors-tcp://\S+:1: Connection "):
         connect("authors-tcp://127.0.0.1:1")
 
 

@@ -5,7 +5,7 @@ authors cannot: what it lacks is either done by the host, slower, or refused wit
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 
@@ -64,6 +64,7 @@ PUBLISHED: Final = Capabilities(
 def capabilities_of(identity: Mapping[str, Any]) -> Capabilities:
     """What a board can do, by what is known of it."""
     stated = identity.get("capabilities")
-    if stated is None:
+    if not isinstance(stated, Mapping):
         return Capabilities(emulator=bool(identity.get("emulated")))
-    return Capabilities(**stated)
+    known = {field.name for field in fields(Capabilities)}
+    return replace(PUBLISHED, **{name: bool(stated[name]) for name in known & stated.keys()})

@@ -1,21 +1,27 @@
 """The emulated board on the authors' protocol, driven by a client of another make."""
 
+import random
 import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.authors_bench import AuthorsBench
 from tests.system import authors_client as authors
 from tests.system.authors_client import AuthorsClient
 from tests.system.wire_client import BYE, HELLO, HELLO_ACK, NAK, WireClient, encode, hello_payload
 
 from starlab_host import Chip, connect
-from starlab_sim import Specimen
+from starlab_sim import Board, Specimen
+from starlab_sim.authors import Front
 from starlab_sim.authors import server as server_module
 from starlab_sim.emulator_commands import FaultRequest
+from starlab_spec.authors import Op, OutOfStep, RequestParser
 
 START = bytes.fromhex("403c00000008")
 
@@ -289,6 +295,31 @@ def test_a_power_failure_ends_the_connection(
     client.set_register(0x3C, 8)
     assert client.receive() == b""
     assert caplog.records[-1].message.endswith("disconnected: the board's power failed")
+
+
+@settings(max_examples=200, deadline=None)
+@given(stream=st.binary(max_size=60), opcodes=st.lists(st.sampled_from(Op), max_size=8))
+def test_whatever_comes_is_answered_or_is_no_request(stream: bytes, opcodes: list[Op]) -> None:
+    board = fuzzed_board()
+    front, parser = Front(board), RequestParser()
+    for index, op in enumerate(opcodes):
+        parser.feed(bytes([op]) + stream[7 * index : 7 * index + 7])
+    parser.feed(stream)
+    try:
+        while (request := parser.next_request()) is not None:
+            answer = front.answer(request)
+            silent = request.op in (Op.TRACE_ON, Op.TRACE_OFF, Op.INTERRUPT_LENGTH)
+            assert (answer.reply is None) == silent
+            if answer.starts:
+                assert front.run()[:6] == request.head
+    except OutOfStep:
+        pass
+
+
+@cache
+def fuzzed_board() -> Board:
+    """One board for all examples: nothing that comes may make it raise, whatever came before."""
+    return Board(Specimen(seed=1), serial="EMU-1", rng=random.Random(1))
 
 
 def test_learning_is_the_same_as_over_our_own_protocol() -> None:

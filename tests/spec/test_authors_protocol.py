@@ -74,7 +74,7 @@ def test_every_cut_of_a_write_that_another_request_follows(cut: int) -> None:
     found += parsed(parser)
     assert [request.op for request in found] == [0x87, 0x60, 0x89, 0x41]
     assert (found[1].address, found[1].length, found[1].data) == (1 << 24, 4, b"@A@`")
-    assert (found[2].value, found[3].register) == (12, 0xC8)
+    assert (found[2].result_bytes, found[3].register) == (12, 0xC8)
 
 
 def test_fields_lie_where_the_specification_says() -> None:

@@ -94,7 +94,7 @@ class Front:
             case Op.GET_VOLTAGE | Op.GET_CURRENT:
                 return _answer(request, self._code(request))
             case Op.INTERRUPT_LENGTH:
-                self._interrupt_bytes = request.value
+                self._interrupt_bytes = request.result_bytes
                 return Answer(None)
             case Op.TRACE_ON | Op.TRACE_OFF:
                 return Answer(None)

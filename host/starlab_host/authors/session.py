@@ -83,7 +83,8 @@ class AuthorsSession:
         except OSError as error:
             raise BoardAway(f"nobody answers at {address}: {error.strerror or error}") from error
         except ConnectionGone as error:
-            raise BoardAway(f"no board answers at {address}: {error}") from error
+            said = f"no board answers at {address}, or somebody else has it: {error}"
+            raise BoardAway(said) from error
         return cls(link, address, random.Random().randrange(1, 1 << 32))
 
     @property

@@ -56,8 +56,13 @@ class Request(NamedTuple):
 
     @property
     def value(self) -> int:
-        """SET_REGISTER: the word. INTERRUPT_LENGTH: the length."""
+        """SET_REGISTER: the word."""
         return int.from_bytes(self.head[2:6], "big")
+
+    @property
+    def result_bytes(self) -> int:
+        """INTERRUPT_LENGTH: the length, 0..255."""
+        return self.head[5]
 
     @property
     def address(self) -> int:

@@ -107,6 +107,22 @@ def test_reply_and_result_never_share_a_receive_call_however_late_it_is(
         assert (len(client.receive()), len(client.receive())) == (8, 8 + 30)
 
 
+def test_between_machines_the_same_bytes_come_after_a_pause(
+    client: AuthorsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = client.start()
+    monkeypatch.setattr(server_module._Connection, "_mark", lambda self: False)
+    paused: list[float] = []
+    monkeypatch.setattr("starlab_sim.authors.server.time.sleep", paused.append)
+    client.send(START)
+    stream = b""
+    while len(stream) < 2 * 8 + 22:
+        stream += client.receive()
+    assert stream == START + b"\0\0" + START + b"\0\0" + near
+    assert len(paused) == 1
+    assert 0 <= paused[0] <= server_module.PAUSE_S
+
+
 def test_the_result_is_filled_up_to_the_interrupt_length_and_never_cut(
     client: AuthorsClient,
 ) -> None:

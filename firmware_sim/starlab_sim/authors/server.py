@@ -26,7 +26,7 @@ PAUSE_S: Final = 0.002
 """Least time from the reply to a start to the message of the operation, between machines [O]."""
 QUIET_S: Final = 0.1
 """Silence after which a memory write that is shorter than it says is complete [O]."""
-KNOWN_QUIET_S: Final = 0.002
+KNOWN_QUIET_S: Final = 0.001
 """The same where a write of that shape has been complete before on this connection [O]."""
 
 _LOG: Final = logging.getLogger("starlab_sim.authors")

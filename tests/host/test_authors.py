@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from starlab_host import (
     LinkError,
     LinkLost,
     OutcomeUnknown,
+    calibrate,
     connect,
 )
 from starlab_host.journal_entries import EntryState
@@ -187,6 +189,18 @@ def test_what_the_published_block_cannot_do_is_refused_with_a_reason(
         board.execute([write_registers(0x38, [3]), write_registers(0x3C, [8])])
 
 
+def test_supplies_that_cannot_be_read_back_are_not_calibrated(board: Board) -> None:
+    with pytest.raises(BoardRefused, match="the supplies of this board cannot be read back"):
+        calibrate(board, now=datetime.now(UTC))
+
+
+def test_rails_are_taken_down_at_an_orderly_end(board: Board, bench: AuthorsBench) -> None:
+    board.power_down()
+    low = bench.board._state.supplies.get(6, now_s=0)
+    assert low is not None
+    assert low.code == 0
+
+
 def test_registers_memory_and_operations_are_open_to_an_engineer(board: Board) -> None:
     data = np.random.default_rng(1).bytes(3000)
     board.write_memory(0x300, data)
@@ -214,7 +228,7 @@ def test_an_emergency_stop_is_latched_by_the_host(
     board.emergency_stop()
     assert board.faults() == ("emergency_stop",)
     assert board.status().state is BoardState.FAULT
-    low = bench.board._state.supplies.get(6)
+    low = bench.board._state.supplies.get(6, now_s=0)
     assert low is not None
     assert low.code == 0
     with pytest.raises(HardwareFault, match="latched: emergency_stop, by the host"):

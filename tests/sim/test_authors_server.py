@@ -20,6 +20,7 @@ from starlab_host import Chip, connect
 from starlab_sim import Board, Specimen
 from starlab_sim.authors import Front
 from starlab_sim.authors import server as server_module
+from starlab_sim.effects import Effects
 from starlab_sim.emulator_commands import FaultRequest
 from starlab_spec.authors import Op, OutOfStep, RequestParser
 
@@ -336,6 +337,15 @@ def test_whatever_comes_is_answered_or_is_no_request(stream: bytes, opcodes: lis
 def fuzzed_board() -> Board:
     """One board for all examples: nothing that comes may make it raise, whatever came before."""
     return Board(Specimen(seed=1), serial="EMU-1", rng=random.Random(1))
+
+
+def test_an_operation_waits_for_supplies_that_settle() -> None:
+    effects = Effects.read({"settling": {"time_s": 0.2}})
+    with AuthorsBench(Specimen(seed=1, effects=effects)) as bench:
+        client = AuthorsClient(bench.url)
+        client.set_supplies()
+        assert len(client.start()) == 22
+        client.close()
 
 
 def test_learning_is_the_same_as_over_our_own_protocol() -> None:

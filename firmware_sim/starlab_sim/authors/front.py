@@ -7,6 +7,7 @@ bytes, the last byte of whose header is the status of our own protocol [O].
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -15,7 +16,7 @@ from starlab_spec.authors import HEADER_BYTES, TCP_READ_MAX, Op, Request, reply
 from starlab_spec.errors import UnknownName
 from starlab_spec.operations import USER_SPACE_BASE
 from starlab_spec.registers import register
-from starlab_spec.supplies import supply_at
+from starlab_spec.supplies import SUPPLIES, supply_at
 from starlab_spec.wire.transactions import (
     Result,
     Status,
@@ -35,6 +36,9 @@ _LOG: Final = logging.getLogger("starlab_sim.authors")
 _START: Final = register("START").address
 _START_BIT: Final = register("START").field("start").mask
 _OPERATION: Final = register("OPERATION").address
+_SETTLING_STEP_S: Final = 0.002
+_SETTLING_STEPS: Final = 2500
+"""Five seconds: the slowest generator that there can be takes two [O]."""
 
 
 class FrontedBoard(Protocol):
@@ -61,11 +65,18 @@ class Front:
     Args:
         board: What executes.
         aborted: Asked by running operations whether to stop.
+        sleep: Waits for some seconds, where supplies settle.
     """
 
-    def __init__(self, board: FrontedBoard, aborted: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        board: FrontedBoard,
+        aborted: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._board = board
         self._aborted = aborted
+        self._sleep = sleep
         self._interrupt_bytes = 0
         self._started: Request | None = None
 
@@ -104,6 +115,8 @@ class Front:
     def run(self) -> bytes:
         """Run the operation that the last request started; gives the message that it ends with.
 
+        An operation waits for supplies that have been set and not settled: its client cannot know.
+
         The result is as long as the operation makes it, and filled up with zeros to the interrupt
         read length; it is never cut, as the unit of that length is not published [O].
 
@@ -115,12 +128,24 @@ class Front:
             raise ValueError("no operation was started")
         request, self._started = self._started, None
         reading = self._execute(read_registers(_OPERATION))
-        result = self._execute(start(words(reading)[0]))
+        operation = start(words(reading)[0])
+        result = self._execute(operation)
+        for _ in range(_SETTLING_STEPS):
+            if result.status != Status.NOT_READY or not self._is_settling():
+                break
+            self._sleep(_SETTLING_STEP_S)
+            result = self._execute(operation)
         header = reply(request)
         if result.status != Status.OK:
             _LOG.warning("operation refused: %s", _reason(result))
             return header[: HEADER_BYTES - 1] + bytes([result.status])
         return header + result.data.ljust(self._interrupt_bytes, b"\0")
+
+    def _is_settling(self) -> bool:
+        """Whether all supplies are on, and some have not settled."""
+        readings = [supply_reading(self._execute(get_supply(c.index))) for c in SUPPLIES]
+        on = all(reading.measured for reading in readings)
+        return on and not all(reading.settled for reading in readings)
 
     def _set_register(self, request: Request) -> Answer:
         if request.register == _START:

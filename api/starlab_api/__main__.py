@@ -26,7 +26,7 @@ from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
-from starlab_host.links import parse_address
+from starlab_host.links import AuthorsAddress, parse_address
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -178,7 +178,8 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         action="append",
         metavar="URL",
         help="link to a board: udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, "
-        "serial://port[?baud=N]; may be repeated; none: an embedded emulator",
+        "serial://port[?baud=N], authors-tcp://host[:port]; may be repeated; none: an embedded "
+        "emulator",
     )
     add(
         "--data",
@@ -239,9 +240,11 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             raise _Stop(USAGE, str(error)) from error
     for url in options.board:
         try:
-            parse_address(url)  # whether it is there is seen at each call
+            address = parse_address(url)  # whether it is there is seen at each call
         except ValueError as error:
             raise _Stop(USAGE, str(error)) from error
+        if options.capture is not None and isinstance(address, AuthorsAddress):
+            raise _Stop(USAGE, f"{url} cannot be captured: no frames travel there")
     return ServerSettings(
         boards=tuple(options.board),
         emulator=EmulatorSettings(options.seed, options.device, options.virgin, options.effects),

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from starlab_sim.authors import AuthorsServer, listener
 from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
 from starlab_sim.devices import PRESET_NAMES, Device, device_model, load_device
@@ -28,6 +29,7 @@ from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
 from starlab_sim.server import BoardServer
 from starlab_sim.specimen import Specimen
 from starlab_sim.state_file import StateFile
+from starlab_spec.authors import TCP_PORT
 from starlab_spec.errors import SpecError
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.codec import decode_json
@@ -56,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network, store=store)
     board.fail(options.faults)
     ports: list[Port] = []
+    try:
+        address = options.authors_tcp
+        listening = None if address is None else listener(*address)
+    except OSError as error:
+        where = "{} port {}".format(*address)
+        print(f"starlab-chip: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_LISTEN
     for cable, connect in _cables(options).items():
         try:
             ports.append(connect())
@@ -63,15 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"starlab-chip: cannot listen on {cable}: {error.strerror}", file=sys.stderr)
             return EXIT_CANNOT_LISTEN
     server = BoardServer(board, ports, rng=rng, network=network)
+    authors = None if listening is None else AuthorsServer(board, listening, owner=server)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     warm_up(board.chip.effects)
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     urls = [port.url for port in ports]
+    if authors is not None:
+        urls.append(authors.url)
+        authors.start()
     line = {"listening": urls[0], "links": urls, "serial": board.serial, "pid": os.getpid()}
     print(json.dumps(line), flush=True)
     server.serve()
+    if authors is not None:
+        authors.stop()
     return 0
 
 
@@ -114,6 +129,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--eth", metavar="INTERFACE", help="raw Ethernet on an interface; needs CAP_NET_RAW"
+    )
+    parser.add_argument(
+        "--authors-tcp",
+        type=_tcp_address,
+        metavar="HOST:PORT",
+        help="speak the protocol of the chip authors' own board as well, on this TCP port; theirs "
+        f"is {TCP_PORT}, 0 is any free one",
     )
     parser.add_argument("--seed", type=int, help="decides the cells and all noise; default: random")
     parser.add_argument(
@@ -163,6 +185,13 @@ def _device(text: str) -> Device:
     except (Refused, SpecError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
+
+
+def _tcp_address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and int(port) <= 0xFFFF):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _effects(text: str) -> Effects:

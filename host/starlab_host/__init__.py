@@ -7,6 +7,7 @@ from starlab_host.balance import Balance, ReadVoltages, balance
 from starlab_host.board import Board
 from starlab_host.calibrating import calibrate
 from starlab_host.calibration import Calibration, CalibrationStore, ChannelFit
+from starlab_host.capabilities import Capabilities, capabilities_of
 from starlab_host.chip import METHODS, Chip
 from starlab_host.connection import connect
 from starlab_host.discovery import FoundBoard, discover
@@ -56,6 +57,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "CalibrationStore",
+    "Capabilities",
     "ChannelFit",
     "Chip",
     "Compliance",
@@ -88,6 +90,7 @@ __all__ = [
     "Vmm",
     "balance",
     "calibrate",
+    "capabilities_of",
     "cell_mask",
     "connect",
     "discover",

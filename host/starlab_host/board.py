@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_host.calibration import Calibration
+from starlab_host.capabilities import Capabilities, capabilities_of
 from starlab_host.errors import BadArgument, refusal_of
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.rails import Rails
@@ -119,6 +120,11 @@ class Board:
     def identity(self) -> dict[str, Any]:
         """Who the board says it is: serial, firmware, geometry, device model, emulated, ..."""
         return self._session.identity
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the board can do beyond the published block."""
+        return capabilities_of(self._session.identity)
 
     @property
     def boot_id(self) -> int:

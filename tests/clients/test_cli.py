@@ -13,7 +13,7 @@ import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
 from typer.testing import CliRunner, Result
 
-from starlab import Client
+from starlab import Client, load_published, save_published
 from starlab.cli.app import app
 from starlab.datasets import mnist
 
@@ -365,6 +365,43 @@ def test_programming_takes_weights_or_conductances_from_a_file(
     assert "--weights" in finished.words
 
 
+def test_programming_takes_the_published_files_of_both_arrays(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    server.will_answer_json(
+        {
+            "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
+            "failed": [],
+        }
+    )  # fmt: skip
+    first, second = str(tmp_path / "w1.txt"), str(tmp_path / "w2.txt")
+    target_uS = np.random.default_rng(1).uniform(2, 20, (2, 100, 10))
+    save_published(first, 1, np.full((2, 784, 100), 17.5))
+    save_published(second, 2, target_uS)
+    finished = run("program", "--published-weights", first, second, "--json")
+    assert (finished.code, finished.json["in_tolerance"], finished.json["cells"]) == (0, 3980, 4000)
+    assert set(finished.json["arrays"]) == {"1", "2"}
+    paths = [request.url.path for request in server.requests]
+    assert [path[-9:] for path in paths] == ["1/program", "2/program"]
+    np.testing.assert_allclose(server.arrays["conductance_uS"], target_uS, rtol=1e-8)
+    assert run("program", "2", "--published-weights", first, second).code == 2
+    swapped = run("program", "--published-weights", second, first)
+    assert swapped.code == 2
+    assert "w2.txt: has 100 lines, array 1 needs 784" in swapped.words
+    assert len(server.requests) == 2
+
+
+def test_reading_writes_a_published_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
+    cells_uS = np.random.default_rng(1).integers(20, 200, (2, 100, 10)) / np.float32(10)
+    server.will_answer(npy_bytes(cells_uS), NPY)
+    path = tmp_path / "w2.txt"
+    finished = run("read", "2", "--published", str(path), "--json")
+    assert (finished.code, finished.json["published"]) == (0, str(path))
+    assert "conductance_uS" not in finished.json
+    np.testing.assert_allclose(load_published(path, 2), cells_uS, atol=1e-6)
+    assert run("read", "2", "--published", str(path), "--rows", "0:3").code == 2
+
+
 def test_reading_gives_values_or_a_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
     cells = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     server.will_answer(npy_bytes(cells), NPY)
@@ -469,6 +506,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
     invoke(["emulator", "--host", "::1", "--seed", "3", "--device", "linear"])
     invoke(["emulator", "--state", "chip", "--faults", '{"stall_s": 1}'])
     invoke(["emulator", "--pty", "--eth", "eth1"])
+    invoke(["emulator", "--authors-tcp", "127.0.0.1:7"])
     invoke(["serve"])
     assert became == [
         [
@@ -485,6 +523,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
         ["-m", "starlab_sim", "--host", "::1", "--seed", "3", "--device", "linear"],
         ["-m", "starlab_sim", "--state", "chip", "--faults", '{"stall_s": 1}'],
         ["-m", "starlab_sim", "--eth", "eth1", "--pty"],
+        ["-m", "starlab_sim", "--authors-tcp", "127.0.0.1:7"],
         ["-m", "starlab_api"],
     ]
 

@@ -117,3 +117,12 @@ def test_a_wrong_option_is_a_usage_error(options: list[str]) -> None:
     assert code == 2
     assert lines
     assert not any(line.startswith("Traceback") for line in lines)
+
+
+def test_a_link_without_frames_cannot_be_captured(tmp_path: Path) -> None:
+    board = "authors-tcp://127.0.0.1:7"
+    code, errors = refusal(["--board", board, "--capture", str(tmp_path / "link.pcap")])
+    assert (code, errors) == (
+        2,
+        [f"starlab-api: {board} cannot be captured: no frames travel there"],
+    )

@@ -37,6 +37,7 @@ from starlab.errors import (
     StarlabError,
 )
 from starlab.learning import learn, prepare
+from starlab.published import load_published, save_published
 from starlab.results import Evaluation, Training, TrainingStep
 
 __all__ = [
@@ -66,5 +67,7 @@ __all__ = [
     "Training",
     "TrainingStep",
     "learn",
+    "load_published",
     "prepare",
+    "save_published",
 ]

@@ -25,6 +25,7 @@ from starlab_contract.base import ReplyBody, RequestBody, Selection
 from starlab_contract.boards import (
     Board,
     BoardState,
+    Capabilities,
     Discover,
     Faults,
     FoundBoard,
@@ -90,6 +91,7 @@ __all__ = [
     "BoardState",
     "Calibrate",
     "Calibration",
+    "Capabilities",
     "CommandState",
     "Conductance",
     "Counters",

@@ -64,7 +64,7 @@ def serve(
         list[str] | None,
         typer.Option(
             help="Link to a board: udp://HOST[:PORT], eth://INTERFACE/MAC, "
-            "serial://PORT[?baud=N]; may be repeated. None: an emulator."
+            "serial://PORT[?baud=N], authors-tcp://HOST[:PORT]; may be repeated. None: an emulator."
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Folder for what the server keeps.")] = None,
@@ -110,6 +110,14 @@ def emulator(
         str | None,
         typer.Option(metavar="INTERFACE", help="Raw Ethernet; needs CAP_NET_RAW."),
     ] = None,
+    authors_tcp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Speak the protocol of the chip authors' own board as well, on this TCP port "
+            "(theirs is 7).",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
@@ -136,6 +144,7 @@ def emulator(
     options = given(host=host, port=port, eth=eth, state=state, faults=faults)
     options += given(seed=seed, device=device, effects=effects)
     options += ["--pty"] * pty + ["--virgin"] * virgin
+    options += ["--authors-tcp", authors_tcp] if authors_tcp is not None else []
     become("starlab_sim", options, "The emulator")
 
 

@@ -14,6 +14,7 @@ from starlab_sim.chip.wires.learning import PulsingWires, ReadingWires
 from starlab_sim.chip.wires.programming import (
     EXACT,
     RELAXATIONS,
+    PulsedLines,
     block_scratch,
     pulsed_lines,
     row_drops,
@@ -47,7 +48,8 @@ class Wired:
         Args:
             geometry: Which array.
             wires: Their settings.
-            supply_ohm: In series with the rail of a pulse.
+            supply_ohm: In series with the rail of a learning step's pulses; who pulses row by row
+                has taken it off the rail already.
         """
         self.layout = Layout.of(geometry, wires)
         self.exact = wires.mode == "exact"
@@ -57,10 +59,8 @@ class Wired:
         self._gain = np.zeros((0, 0, 0), np.float32)
         self._grid = Grid(self.layout)
         relaxations = EXACT if self.exact else RELAXATIONS
-        self._pulsed = (
-            pulsed_lines(self.layout, PLUS, relaxations, supply_ohm),
-            pulsed_lines(self.layout, MINUS, relaxations, supply_ohm),
-        )
+        self._rows = _both(self.layout, relaxations, 0.0)
+        self._blocks = _both(self.layout, relaxations, supply_ohm)
         self._pulsing: PulsingWires | None = None
         self._effective: tuple[int, Cells] | None = None
         self._seen: tuple[int, Cells] | None = None
@@ -76,7 +76,7 @@ class Wired:
         if self._seen is None or self._seen[0] != version:
             seen = np.empty_like(cells_uS)
             for plane in (PLUS, MINUS):
-                seen_rows(cells_uS[plane], 0, self._pulsed[plane], seen[plane])
+                seen_rows(cells_uS[plane], 0, self._rows[plane], seen[plane])
             self._seen = version, seen
         return self._seen[1]
 
@@ -96,14 +96,14 @@ class Wired:
         """
         found = np.zeros(mask.shape, np.float32)
         pulsing = self.pulsing()
-        row_drops(cells_uS, mask, first_row, amplitude_mv, pulsing.lines, pulsing.scratch, found)
+        row_drops(cells_uS, mask, first_row, amplitude_mv, self._rows, pulsing.scratch, found)
         return found
 
     def pulsing(self) -> PulsingWires:
         """What a learning kernel needs to pulse this array."""
         if self._pulsing is None:
             self._pulsing = PulsingWires(
-                lines=self._pulsed,
+                lines=self._blocks,
                 scratch=block_scratch(self.layout),
                 drop_mv=np.zeros((self.layout.inputs, self.layout.outputs), np.float32),
             )
@@ -140,6 +140,14 @@ class Wired:
     def _transfer_uS(self, cells_uS: Cells) -> NDArray[np.float64]:
         self._grid.load(cells_uS)
         return self._grid.transfer_uS(*(() if self.exact else (FAST_TOLERANCE,)))
+
+
+def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLines, PulsedLines]:
+    """Lines of both planes."""
+    return (
+        pulsed_lines(layout, PLUS, relaxations, supply_ohm),
+        pulsed_lines(layout, MINUS, relaxations, supply_ohm),
+    )
 
 
 def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:

@@ -15,7 +15,6 @@ from starlab_sim.chip.wires.programming import (
     EXACT,
     RELAXATIONS,
     PulsedLines,
-    block_scratch,
     pulsed_lines,
     row_drops,
 )
@@ -104,7 +103,7 @@ class Wired:
         if self._pulsing is None:
             self._pulsing = PulsingWires(
                 lines=self._blocks,
-                scratch=block_scratch(self.layout),
+                scratch=self._grid.scratch,
                 drop_mv=np.zeros((self.layout.inputs, self.layout.outputs), np.float32),
             )
         return self._pulsing
@@ -153,7 +152,8 @@ def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLi
 def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:
     """What a learning kernel gets of wires that do not resist beside others that do."""
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
-    reading = Grid(layout).reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
+    grid = Grid(layout)
+    reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
     lines = pulsed_lines(layout, PLUS, RELAXATIONS, 0.0)
     drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
-    return reading, PulsingWires((lines, lines), block_scratch(layout), drop_mv)
+    return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)

@@ -27,10 +27,12 @@ from benchmarks.peer import worker
 from benchmarks.validation import nodal
 from benchmarks.validation.report import Check, Plot, Section
 from benchmarks.validation.wires_learning import accuracy, approximations
+from benchmarks.working_point import CONVERTERS, READING, board_samples, virgin_to_ready
 from matplotlib.figure import Figure
 
+from starlab.datasets import mnist
 from starlab_sim.chip.wires import Grid, Layout
-from starlab_sim.effects import Array1Wires, Wires
+from starlab_sim.effects import Array1Wires, Effects, Wires
 from starlab_spec.geometry import ARRAY1
 
 SIZES: Final = (64, 128, 256, 512, 1024, 2048)
@@ -141,6 +143,30 @@ def missing() -> str:
     return "" if nodal.NGSPICE else " ngspice is not installed here: that comparison is left out."
 
 
+def inference() -> Iterator[Check]:
+    """What a batch costs more than with ideal wires, the transfer matrices being known."""
+    samples = board_samples(mnist()[1])
+    sides = {}
+    for name, effects in (("ideal", Effects()), ("wires", Effects(wires=Wires()))):
+        chip = virgin_to_ready(1, "nonlinear-3", 0.0)
+        chip.change_effects(effects)
+        work = partial(chip.infer, samples, rails=READING, converters=CONVERTERS)
+        sides[name] = partial(seconds, work)
+    medians = interleaved(sides, ROUNDS)
+    grid = Grid(layout())
+    grid.load(random_cells(layout()))
+    grid.transfer_uS()
+    yield Check(
+        "time of 10,000 inferences, transfer matrices known",
+        "ideal wires",
+        medians["wires"] / medians["ideal"],
+        "x",
+        high=3,
+        note=f"{medians['wires'] / len(samples) * 1e6:.1f} us a digit; the transfer matrix of "
+        f"array 1 takes {seconds(grid.transfer_uS):.2f} s once",
+    )
+
+
 def growth() -> tuple[Plot, tuple[Check, Check]]:
     """Time and memory of a cold solution against the size of a square array of pairs."""
     times_s, memory_mb = [], []
@@ -188,7 +214,7 @@ def sections() -> Iterator[Section]:
         "Currents of all columns and voltages of all cells for one binary vector (13 % of the rows "
         "on), cells drawn evenly from the window. The references get the crossbar as a list of "
         "resistors, made by code that shares nothing with the emulator's." + missing(),
-        checks=[*direct(), *spice(), *peer()],
+        checks=[*direct(), *spice(), *peer(), *inference()],
     )
     plot, checks = growth()
     yield Section(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.wired import FREE, LAYOUTS, SMALL, random_cells
 
 from starlab_sim.chip.wires import Grid, Layout, NoSolution
-from starlab_sim.effects import Array1Wires, Wires
+from starlab_sim.effects import Array1Wires, Wires, parameters
 from starlab_spec.errors import ShapeError
 from starlab_spec.geometry import ARRAY1, ARRAY2
 
@@ -205,3 +205,18 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
 def test_array_2_has_twenty_source_lines_and_minus_cells_come_first() -> None:
     layout = Layout.of(ARRAY2, Wires())
     assert (layout.columns, layout.first_column(0), layout.first_column(1)) == (20, 1, 0)
+
+
+def test_the_page_knows_every_parameter_and_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "wires.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:4] for line in page.splitlines() if line.startswith("| `")]
+    told = {
+        name.strip(): (default, unit) for names, default, unit in rows for name in names.split(",")
+    }
+    for name, known in parameters(Wires).items():
+        default, unit = told[f"`{name}`"]
+        value: Any = Wires()
+        for part in name.split("."):
+            value = getattr(value, part)
+        assert default.strip() == (f"`{value}`" if known.choices else f"{value:g}"), name
+        assert unit.strip() == known.unit, name

@@ -19,7 +19,7 @@ from starlab_sim.chip import (
 )
 from starlab_sim.chip.wires import EXACT, Grid, Layout, block_scratch, drops, pulsed_lines
 from starlab_sim.devices import STEP_VOLTAGE_MV
-from starlab_sim.effects import Array1Wires, Array2Wires, Effects, Spread, Wires
+from starlab_sim.effects import Array1Wires, Array2Wires, Effects, LoadRegulation, Spread, Wires
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.samples import unpack_samples
 
@@ -246,13 +246,13 @@ def test_an_inference_between_learning_steps_changes_nothing() -> None:
 def test_transfer_matrices_are_kept_until_cells_change() -> None:
     chip = chip_with(Wires())
     array = chip._array1
-    first = array.cells_in_forward.conductance_uS
+    first = array.forward_uS
     chip.infer(SAMPLES, rails=RAILS, converters=CONVERTERS)
-    assert array.cells_in_forward.conductance_uS is first
+    assert array.forward_uS is first
     mask = np.zeros(ARRAY1.shape, np.bool_)
     mask[0, 783, 3] = True
     chip.pulse(1, PulseKind.SET, mask, RAILS.pulse(PulseKind.SET, 3000))
-    again = array.cells_in_forward.conductance_uS
+    again = array.forward_uS
     assert again is not first
     assert again[0, 783, 3] > first[0, 783, 3]
 
@@ -273,6 +273,17 @@ def test_one_array_may_be_wired_and_the_other_not(mode: str) -> None:
     one, other = learn(ideal, slice(0, 1)), learn(wired, slice(0, 1))
     assert np.array_equal(one.hidden, other.hidden)
     assert not np.array_equal(one.outputs, other.outputs)
+
+
+def test_a_rail_that_sags_moves_cells_less_while_learning() -> None:
+    stiff, soft = (
+        chip_with(Wires(), load_regulation=LoadRegulation(output_ohm=ohm)) for ohm in (0.0, 5.0)
+    )
+    before = stiff.conductance_uS(1).astype(np.float64)
+    for chip in (stiff, soft):
+        learn(chip, slice(0, 1))
+    steps = [np.abs(chip.conductance_uS(1) - before).sum() for chip in (stiff, soft)]
+    assert 0.1 < steps[1] / steps[0] < 0.95
 
 
 def test_wires_can_be_switched_off_again() -> None:

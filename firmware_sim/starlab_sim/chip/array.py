@@ -156,20 +156,23 @@ class CellArray:
         )
 
     @property
-    def cells_as_read(self) -> detailed.Cells:
-        """What READ sees: cells through their wires."""
-        if self.wires is None:
-            return self.cells
-        seen_uS = self.wires.seen_uS(self.conductance_uS, self.version)
-        return self.cells._replace(conductance_uS=seen_uS)
+    def reads_plainly(self) -> bool:
+        """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
+        return self.effects.read_noise is None and self.effects.telegraph is None
 
     @property
-    def cells_in_forward(self) -> detailed.Cells:
-        """What a forward pass sees: cells through their wires."""
+    def read_uS(self) -> NDArray[np.float32]:
+        """What READ sees of the cells, (2, inputs, outputs)."""
         if self.wires is None:
-            return self.cells
-        effective_uS = self.wires.effective_uS(self.conductance_uS, self.version)
-        return self.cells._replace(conductance_uS=effective_uS)
+            return self.conductance_uS
+        return self.wires.seen_uS(self.conductance_uS, self.version)
+
+    @property
+    def forward_uS(self) -> NDArray[np.float32]:
+        """What a forward pass sees of the cells, (2, inputs, outputs)."""
+        if self.wires is None:
+            return self.conductance_uS
+        return self.wires.effective_uS(self.conductance_uS, self.version)
 
     @property
     def differential(self) -> bool:
@@ -388,7 +391,9 @@ def _wires(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
     """The wires of an array; None: nothing resists."""
     if effects.wires is None:
         return None
-    wired = Wired(geometry, effects.wires)
+    regulation = effects.load_regulation
+    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
+    wired = Wired(geometry, effects.wires, supply_ohm)
     return None if wired.layout.ideal else wired
 
 

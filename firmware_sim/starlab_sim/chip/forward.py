@@ -59,7 +59,7 @@ class Forward:
                 "row", rows.start if low else rows.stop - 1, 0 if low else inputs - 1
             )
         codes = np.empty((len(planes), len(rows), outputs), np.uint8)
-        read = self._read_plain if array.is_plain else self._read_detailed
+        read = self._read_plain if array.reads_plainly else self._read_detailed
         done = 0
         row_ticks = len(planes) * energy.read_row_ticks()
 
@@ -92,7 +92,7 @@ class Forward:
         voltages = self._read_voltages(array, planes)
         for index, (plane, read_v) in enumerate(zip(planes, voltages, strict=True)):
             kernels.read_rows(
-                array.conductance_uS[plane, first : first + rows],
+                array.read_uS[plane, first : first + rows],
                 read_v,
                 self.converters.read_full_scale_ua(array.geometry.number),
                 energy.read_row_energy_j(read_v, outputs),
@@ -109,7 +109,7 @@ class Forward:
         voltages = self._read_voltages(array, planes)
         into = np.empty(codes.shape, np.uint8)
         detailed.read_rows(
-            array.cells_as_read,
+            array.cells._replace(conductance_uS=array.read_uS),
             np.array(planes, np.int64),
             first,
             np.array(voltages),
@@ -136,12 +136,12 @@ class Forward:
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
 
         def run(part: slice) -> None:
-            if array1.is_plain:
-                cells = array1.conductance_uS
+            if array1.reads_plainly:
+                cells = array1.forward_uS
                 kernels.multiply1_batch(cells, samples[part], settings, hidden[part], energy_j)
                 return
             detailed.multiply1_batch(
-                array1.cells_in_forward,
+                array1.cells._replace(conductance_uS=array1.forward_uS),
                 samples[part],
                 settings,
                 detailed.NO_GAIN,
@@ -165,12 +165,12 @@ class Forward:
         outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
 
         def run(part: slice) -> None:
-            if array2.is_plain:
-                cells = array2.conductance_uS
+            if array2.reads_plainly:
+                cells = array2.forward_uS
                 kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], energy_j)
                 return
             detailed.multiply2_batch(
-                array2.cells_in_forward,
+                array2.cells._replace(conductance_uS=array2.forward_uS),
                 hidden[part],
                 settings,
                 detailed.NO_GAIN,
@@ -196,9 +196,12 @@ class Forward:
         noises = forward_noises(array1.effects.read_noise, self.converters)
 
         def run(part: slice) -> None:
-            if not array1.is_plain:
+            if not array1.reads_plainly:
                 detailed.infer_batch(
-                    (array1.cells_in_forward, array2.cells_in_forward),
+                    (
+                        array1.cells._replace(conductance_uS=array1.forward_uS),
+                        array2.cells._replace(conductance_uS=array2.forward_uS),
+                    ),
                     samples[part],
                     settings,
                     (detailed.NO_GAIN, detailed.NO_GAIN),
@@ -213,8 +216,8 @@ class Forward:
                 )
                 return
             kernels.infer_batch(
-                array1.conductance_uS,
-                array2.conductance_uS,
+                array1.forward_uS,
+                array2.forward_uS,
                 samples[part],
                 settings,
                 hidden[part],

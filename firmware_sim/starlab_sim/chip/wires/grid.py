@@ -21,6 +21,7 @@ from starlab_sim.chip.wires.ladders import (
 )
 from starlab_sim.chip.wires.layout import Layout
 from starlab_sim.chip.wires.learning import ReadingWires
+from starlab_sim.chip.wires.programming import BlockScratch, block_scratch
 from starlab_sim.chip.wires.solving import STEPS_MAX, TOLERANCE, solve_nodes
 from starlab_sim.chip.wires.transferring import place, take, transfer_columns
 from starlab_spec.errors import ShapeError
@@ -70,24 +71,27 @@ class Grid:
         self.layout = layout
         self._rows = np.arange(layout.inputs) if rows is None else rows
         nodes, columns = len(self._rows), layout.columns
-        tiles = -(-nodes // LANES)
-        cells = np.zeros((tiles, layout.rows_per_node, columns, LANES))
+        shape = (-(-nodes // LANES), layout.rows_per_node, columns, LANES)
+        self._scratch = block_scratch(layout, nodes)
+        cells, bl_factor = self._scratch.cells.reshape(2, *shape)
+        parts = self._scratch.nodes.reshape(7, nodes, columns)
         self._network = Network(
             bl_mohm=layout.bl_mohm(),
             sl_mohm=layout.sl_mohm(self._rows),
             cells_uS=cells,
-            bl_factor=np.ones_like(cells),
-            sl_factor=np.ones((nodes, columns)),
+            bl_factor=bl_factor,
+            sl_factor=parts[0],
         )
         self._work = Work(
-            injected_ua=np.zeros((nodes, columns)),
-            residual_ua=np.zeros((nodes, columns)),
-            step_v=np.zeros((nodes, columns)),
-            direction_v=np.zeros((nodes, columns)),
-            effect_ua=np.zeros((nodes, columns)),
+            injected_ua=parts[1],
+            residual_ua=parts[2],
+            step_v=parts[3],
+            direction_v=parts[4],
+            effect_ua=parts[5],
             lanes=np.zeros((4, columns + 1, LANES)),
         )
-        self._nodes_v = np.zeros((nodes, columns))
+        self._nodes_v = parts[6]
+        eliminate(self._network)
         self._plus_column = layout.first_column(0)
 
     def load(self, cells_uS: NDArray[np.float32]) -> None:
@@ -109,7 +113,7 @@ class Grid:
         eliminate(self._network)
 
     def reading(self, gain: NDArray[np.float32], *, solved: bool, renewed: bool) -> ReadingWires:
-        """The same for a learning kernel; arguments are fields of the result."""
+        """Its memory for a learning kernel; arguments are fields of the result."""
         columns, transfer = self._nodes_v.shape[1], (0, 0, 0)
         if renewed:
             transfer = (columns, self.layout.rows_per_node, len(self._rows))
@@ -122,12 +126,17 @@ class Grid:
             transistor_mohm=self.layout.transistor_mohm,
             network=self._network,
             work=self._work,
-            nodes_v=np.zeros_like(self._nodes_v),
+            nodes_v=self._nodes_v,
             rows_v=np.zeros((len(self._network.cells_uS), self.layout.rows_per_node, LANES)),
             still_v=np.zeros(columns),
             columns_ua=np.zeros(columns),
             transfer_uS=np.zeros(transfer),
         )
+
+    @property
+    def scratch(self) -> BlockScratch:
+        """Its memory as scratch for `drops`, which leaves nothing of its cells and solutions."""
+        return self._scratch
 
     def forget(self) -> None:
         """Start the next solution from source lines at 0 V."""

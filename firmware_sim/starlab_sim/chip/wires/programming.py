@@ -61,9 +61,9 @@ class BlockScratch(NamedTuple):
     """Memory for the block of a pulse, of any size up to the whole plane."""
 
     cells: Values
-    """Flat, three parts as large as the plane with its rows rounded up to lanes."""
+    """Flat, four parts as large as the plane with its rows rounded up to lanes."""
     nodes: Values
-    """Flat, seven parts as large as the plane."""
+    """Flat, seven parts as large as the plane, or more."""
     lines: Values
     """Flat: lanes, rows and columns."""
 
@@ -91,13 +91,20 @@ def pulsed_lines(layout: Layout, plane: int, relaxations: int, supply_ohm: float
     )
 
 
-def block_scratch(layout: Layout) -> BlockScratch:
-    """Scratch for any block of an array."""
-    rows = -(-layout.inputs // LANES) * LANES
+def block_scratch(layout: Layout, rows: int | None = None) -> BlockScratch:
+    """Scratch for any block of an array, as large as its network.
+
+    Args:
+        layout: Lines of the array.
+        rows: How many rows it has; default: all.
+    """
+    rows = layout.inputs if rows is None else rows
+    padded = -(-rows // LANES) * LANES
+    columns, outputs = layout.columns, layout.outputs
     return BlockScratch(
-        cells=np.zeros(3 * rows * layout.outputs),
-        nodes=np.zeros(7 * layout.inputs * layout.outputs),
-        lines=np.zeros(4 * (layout.outputs + 1) * LANES + 2 * rows + 3 * layout.outputs),
+        cells=np.zeros(2 * padded * columns * layout.rows_per_node),
+        nodes=np.zeros(7 * rows * columns),
+        lines=np.zeros(4 * (outputs + 1) * LANES + 2 * padded + 3 * outputs),
     )
 
 

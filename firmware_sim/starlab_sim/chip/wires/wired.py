@@ -14,7 +14,7 @@ from starlab_sim.chip.wires.learning import PulsingWires, ReadingWires
 from starlab_sim.chip.wires.programming import (
     EXACT,
     RELAXATIONS,
-    block_scratch,
+    PulsedLines,
     pulsed_lines,
     row_drops,
 )
@@ -47,7 +47,8 @@ class Wired:
         Args:
             geometry: Which array.
             wires: Their settings.
-            supply_ohm: In series with the rail of a pulse.
+            supply_ohm: In series with the rail of a learning step's pulses; who pulses row by row
+                has taken it off the rail already.
         """
         self.layout = Layout.of(geometry, wires)
         self.exact = wires.mode == "exact"
@@ -57,10 +58,8 @@ class Wired:
         self._gain = np.zeros((0, 0, 0), np.float32)
         self._grid = Grid(self.layout)
         relaxations = EXACT if self.exact else RELAXATIONS
-        self._pulsed = (
-            pulsed_lines(self.layout, PLUS, relaxations, supply_ohm),
-            pulsed_lines(self.layout, MINUS, relaxations, supply_ohm),
-        )
+        self._rows = _both(self.layout, relaxations, 0.0)
+        self._blocks = _both(self.layout, relaxations, supply_ohm)
         self._pulsing: PulsingWires | None = None
         self._effective: tuple[int, Cells] | None = None
         self._seen: tuple[int, Cells] | None = None
@@ -76,7 +75,7 @@ class Wired:
         if self._seen is None or self._seen[0] != version:
             seen = np.empty_like(cells_uS)
             for plane in (PLUS, MINUS):
-                seen_rows(cells_uS[plane], 0, self._pulsed[plane], seen[plane])
+                seen_rows(cells_uS[plane], 0, self._rows[plane], seen[plane])
             self._seen = version, seen
         return self._seen[1]
 
@@ -96,15 +95,15 @@ class Wired:
         """
         found = np.zeros(mask.shape, np.float32)
         pulsing = self.pulsing()
-        row_drops(cells_uS, mask, first_row, amplitude_mv, pulsing.lines, pulsing.scratch, found)
+        row_drops(cells_uS, mask, first_row, amplitude_mv, self._rows, pulsing.scratch, found)
         return found
 
     def pulsing(self) -> PulsingWires:
         """What a learning kernel needs to pulse this array."""
         if self._pulsing is None:
             self._pulsing = PulsingWires(
-                lines=self._pulsed,
-                scratch=block_scratch(self.layout),
+                lines=self._blocks,
+                scratch=self._grid.scratch,
                 drop_mv=np.zeros((self.layout.inputs, self.layout.outputs), np.float32),
             )
         return self._pulsing
@@ -142,10 +141,19 @@ class Wired:
         return self._grid.transfer_uS(*(() if self.exact else (FAST_TOLERANCE,)))
 
 
+def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLines, PulsedLines]:
+    """Lines of both planes."""
+    return (
+        pulsed_lines(layout, PLUS, relaxations, supply_ohm),
+        pulsed_lines(layout, MINUS, relaxations, supply_ohm),
+    )
+
+
 def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:
     """What a learning kernel gets of wires that do not resist beside others that do."""
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
-    reading = Grid(layout).reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
+    grid = Grid(layout)
+    reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
     lines = pulsed_lines(layout, PLUS, RELAXATIONS, 0.0)
     drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
-    return reading, PulsingWires((lines, lines), block_scratch(layout), drop_mv)
+    return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report as machine
-from benchmarks.validation import report
+from benchmarks.validation import asymmetry, published, report
 from benchmarks.validation.report import Section
 
-AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {}
+AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
+    "published": published.sections,
+    "asymmetry": asymmetry.sections,
+}
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
 

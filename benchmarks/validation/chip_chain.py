@@ -2,11 +2,11 @@
 
 Maps the float scale to codes and runs the chip; learns by no rule of its own.
 
-The mapping. A weight is a conductance difference times a scale, so that a hidden activity ``y1`` is
-a current of ``y1 / a1`` (in uS at the read voltage, with ``a1`` the weight of array 1 per uS), and
-its pulse count ``n = y1 / a1 * (2^N1 - 1) / FS1``. Over the slots an output adds up
-``sum_j n_j w_j (2^N2 - 1) / FS2`` with ``w`` in uS, which is ``sum_j n_j W_j / a2`` likewise. So one
-unit of the float output is
+The mapping. A weight is a conductance difference times a scale, so that a hidden activity ``y1``
+is a current of ``y1 / a1`` (in uS at the read voltage, with ``a1`` the weight of array 1 per uS),
+and its pulse count is ``n = y1 / a1 * (2^N1 - 1) / FS1``. Over the slots an output adds up
+``sum_j n_j w_j (2^N2 - 1) / FS2`` with ``w`` in uS, which is ``sum_j n_j W_j / a2`` likewise. So
+one unit of the float output is
 
     codes = (2^N1 - 1) / (a1 FS1) * (2^N2 - 1) / (a2 FS2)
 
@@ -17,10 +17,10 @@ rounded to whole codes.
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.validation import first_layer, schemes
 from benchmarks.validation.schemes import Floats, Settings, Way
+from numpy.typing import NDArray
+
 from starlab.datasets import Digits, unpack
 from starlab_sim.chip import (
     Activation,
@@ -59,13 +59,14 @@ class Chain:
     def hidden_codes(self) -> float:
         """Hidden pulses per unit of a hidden activity."""
         full_scale_uS = self.converters.full_scale1_ua / (self.rails.read_plus_mv * 1e-3)
-        return (2**self.converters.bits1 - 1) / (first_layer.WEIGHT_PER_uS * full_scale_uS)
+        levels = float(2**self.converters.bits1 - 1)
+        return levels / (first_layer.WEIGHT_PER_uS * full_scale_uS)
 
     @property
     def output_codes(self) -> float:
         """Output codes per unit of an output on the float scale."""
         full_scale_uS = self.converters.full_scale2_ua / (self.rails.read_plus_mv * 1e-3)
-        levels = 2**self.converters.bits2 - 1
+        levels = float(2**self.converters.bits2 - 1)
         return self.hidden_codes * levels / (schemes.WEIGHT_PER_uS * full_scale_uS)
 
 

@@ -6,8 +6,8 @@ differences in steps of 0.1 uS, the resolution of READ: whole numbers, with the 
 
     python -m benchmarks.validation.first_layer
 
-makes them anew (half a minute) and writes first_layer.npz, and beside it first_layer.json, which tells
-how. Sums of a matrix library differ in the last bit from machine to machine, so that another
+makes them anew (half a minute) and writes first_layer.npz, and beside it first_layer.json, which
+tells how. Sums of a matrix library differ in the last bit from machine to machine, so that another
 machine may find layers that are as good and not the same.
 """
 
@@ -17,12 +17,12 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from benchmarks.validation import schemes
 from numpy.typing import NDArray
 
-from benchmarks.validation import schemes
 from starlab.datasets import Digits, mnist, unpack
 from starlab_spec.geometry import ARRAY1, ARRAY2, CONDUCTANCE_MIN_uS, MID_WINDOW_uS, WINDOW_uS
 
@@ -53,8 +53,11 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a layer is trained: gradient descent with momentum [O]. Chosen by the accuracy in float
-    on the training digits that the layer has not seen."""
+    """How a layer is trained: gradient descent with momentum [O].
+
+    Rate and epochs were chosen by the accuracy in float on the training digits that the layer has
+    not seen; the loss, because the chip learns by it.
+    """
 
     loss: Loss = Loss.SQUARED
     """What is made small."""
@@ -169,7 +172,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     digits, testing = mnist()
     training = digits.head(TRAINED_ON)
-    layers: dict[str, NDArray[np.int8]] = {}
+    layers: dict[str, Any] = {}
     told = {}
     unseen = type(training)(digits.images[TRAINED_ON:], digits.labels[TRAINED_ON:])
     for seed in SEEDS:

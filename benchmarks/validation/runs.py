@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.validation import first_layer
 from benchmarks.validation.chip_chain import Chain, ChipLayer, packed
 from benchmarks.validation.schemes import Device, Floats, OutputLayer, Settings, Way, cells_of
+from numpy.typing import NDArray
+
 from starlab.datasets import Digits, Mnist, mnist
 from starlab_sim.devices import preset
 from starlab_spec.geometry import ARRAY2

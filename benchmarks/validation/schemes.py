@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from starlab_sim.chip.compiled import compiled
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.geometry import (
+    MINUS,
+    PLUS,
     CONDUCTANCE_MAX_uS,
     CONDUCTANCE_MIN_uS,
     MID_WINDOW_uS,
-    MINUS,
-    PLUS,
     WINDOW_uS,
 )
 from starlab_spec.operations import PulseKind
@@ -185,15 +185,16 @@ class OutputLayer:
             for value in values[(values < 0) | (values >= count)]:
                 raise LimitExceeded(name, int(value), 0 if value < 0 else count - 1)
         hidden = np.ascontiguousarray(hidden, np.float64)
-        labels, order = labels.astype(np.int64), order.astype(np.int64)
+        classes_of = np.ascontiguousarray(labels, np.int64)
+        which = np.ascontiguousarray(order, np.int64)
         setting = self.settings
         targets = (setting.target_off, setting.target_on)
         if self.way in (Way.STELLAR1, Way.STELLAR2):
             self.phase = _stellar(
                 self.cells_uS,
                 hidden,
-                labels,
-                order,
+                classes_of,
+                which,
                 targets,
                 setting.threshold,
                 self.way is Way.STELLAR1,
@@ -207,8 +208,8 @@ class OutputLayer:
         self.reads += _back_propagation(
             self.cells_uS,
             hidden,
-            labels,
-            order,
+            classes_of,
+            which,
             targets,
             setting.learning_rate / WEIGHT_PER_uS,
             self.way is Way.BP_WITH_VERIFY,

@@ -1,0 +1,143 @@
+"""The published totals: pulses and accuracy of STELLAR and of back-propagation.
+
+Runs and compares, in float; how a layer learns is told in `schemes`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from benchmarks.validation import first_layer, runs
+from benchmarks.validation.report import Check, Section
+from benchmarks.validation.runs import Summary, in_float, millions, over_seeds
+from benchmarks.validation.schemes import Settings, Way
+
+DEVICES: Final = ("nonlinear-2", "nonlinear-3", "linear")
+BOTH: Final = (Way.STELLAR1, Way.STELLAR2)
+PUBLISHED: Final[Mapping[Way, tuple[float, float]]] = {
+    Way.STELLAR1: (513_058, 0.96),
+    Way.STELLAR2: (934_157, 0.97),
+    Way.BP_WITH_VERIFY: (27_231_120, 0.96),
+    Way.BP_WITHOUT_VERIFY: (6_461_913, 0.95),
+}
+"""Pulses and accuracy of one training of the output layer [C]; its Th and device: not stated."""
+Sweep = Mapping[tuple[str, Way, float], Summary]
+
+
+def section(sweep: Sweep, chosen: Mapping[str, float]) -> Section:
+    """Compare totals.
+
+    Args:
+        sweep: Runs in float by device, way and threshold.
+        chosen: Threshold chosen for each device.
+    """
+    found = {
+        (device, way): (
+            sweep[device, way, chosen[device]]
+            if way in BOTH
+            else over_seeds(lambda s: in_float(way, device, Settings(), s))  # noqa: B023
+        )
+        for device in DEVICES
+        for way in Way
+    }
+    lines = [
+        "| way | published | " + " | ".join(f"`{device}`" for device in DEVICES) + " |",
+        "|---|---|---|---|---|",
+    ]
+    for way, (pulses, accuracy) in PUBLISHED.items():
+        ours = " | ".join(str(found[device, way]) for device in DEVICES)
+        lines.append(f"| {way} | {accuracy}, {millions(pulses)} | {ours} |")
+    near = [
+        (device, th, sweep[device, Way.STELLAR1, th], sweep[device, Way.STELLAR2, th])
+        for device in DEVICES
+        for th in (5.0, 5.5, 6.0)
+    ]
+    nearest = min(near, key=lambda one: abs(np.log(one[2].pulses / PUBLISHED[Way.STELLAR1][0])))
+    tolerances = []
+    for tolerance_uS in (0.0, 0.1, 0.2, 0.3, 0.4):
+        settings = replace(Settings(), tolerance_uS=tolerance_uS)
+        row = [
+            in_float(way, "nonlinear-2", settings, runs.SEEDS[0])
+            for way in (Way.BP_WITHOUT_VERIFY, Way.BP_WITH_VERIFY)
+            if tolerance_uS > 0 or way is Way.BP_WITHOUT_VERIFY
+        ]
+        told = [f"{one.accuracy[-1]:.3f}, {millions(one.pulses)}" for one in row]
+        told += [""] * (2 - len(told))
+        reads = millions(row[-1].reads) if len(row) > 1 else ""
+        tolerances.append(f"| {tolerance_uS:g} | {told[0]} | {told[1]} | {reads} |")
+    other, other_float = _cross_entropy()
+    device, th, one, two = nearest
+    text = f"""
+Accuracy and pulses of a training of the output layer, as the authors report them [C], and ours on
+the float scale with the threshold chosen above. Which threshold, device table, number of epochs,
+tolerance and first layer stand behind the published totals is not stated.
+
+{chr(10).join(lines)}
+
+**STELLAR.** Our totals are of five epochs at the threshold with the best accuracy. The pulses fall
+steeply between Th 5 and 6 while the accuracy stays, so that the published totals are met there:
+`{device}` at Th {th:g} gives {one} (stellar1) and {two} (stellar2).
+
+**BP.** One update a digit, `lr` 5e-3, half of the change on either cell, at most 50 pulses on a
+cell; a change within the tolerance is left undone, by either way. Without verify a cell gets as
+many pulses as its change is mean steps of the table. The tolerance decides the total
+(`nonlinear-2`, one seed), and a tolerance of 0.2 to 0.3 uS brings BP with verify to the published
+order; 0.3 uS is what READ is fine enough for. BP without verify stays above the published total at
+every tolerance that we tried: the authors may have updated once a batch.
+
+| tolerance, uS | BP without verify | BP with verify | its reads |
+|---|---|---|---|
+{chr(10).join(tolerances)}
+
+**The first layer matters more than the device.** Trained with the cross entropy (the usual way) it
+is better in float ({other_float:.3f}), and yet the output layer learns worse from it with
+`nonlinear-2` at Th 5: {other}, against {sweep["nonlinear-2", Way.STELLAR1, 5.0]} with the squared
+error. Its activities separate the classes for a softmax, and are harder to fit to 10 and 0; errors
+stay above the threshold and cells keep moving. That is the replica's region of accuracy and pulses;
+we take it for the reason why our figures with the squared error are above the replica's and at the
+published ones. (One seed; trained on the spot.)
+"""
+    checks = []
+    for device in DEVICES:
+        stellar1 = found[device, Way.STELLAR1].pulses
+        checks += [
+            Check(
+                f"pulses, {way} over stellar1, {device}",
+                f"the paper: {PUBLISHED[way][0] / PUBLISHED[Way.STELLAR1][0]:.3g}",
+                found[device, way].pulses / stellar1,
+            )
+            for way in (Way.BP_WITH_VERIFY, Way.BP_WITHOUT_VERIFY)
+        ]
+    checks += [
+        Check(
+            f"pulses of stellar1 at Th {th:g}, {nearest[0]}",
+            "the paper: 0.513 M",
+            one.pulses / 1e6,
+            "M",
+            note="the total nearest to the published one of Th 5, 5.5 and 6",
+        ),
+        Check(
+            f"pulses of stellar2 at Th {th:g}, {nearest[0]}",
+            "the paper: 0.934 M",
+            two.pulses / 1e6,
+            "M",
+        ),
+    ]
+    return Section("The published totals: STELLAR and back-propagation", text, checks)
+
+
+def _cross_entropy() -> tuple[Summary, float]:
+    """A run from a first layer that was trained with the cross entropy, and its float accuracy."""
+    seed = runs.SEEDS[0]
+    training, testing = runs.digits(False)
+    layer = first_layer.train(
+        seed, first_layer.CROSS_ENTROPY, training.head(first_layer.TRAINED_ON)
+    )
+    hidden = (
+        first_layer.hidden_of(layer.steps, training),
+        first_layer.hidden_of(layer.steps, testing),
+    )
+    settings = Settings(threshold=5.0)
+    run = in_float(Way.STELLAR1, "nonlinear-2", settings, seed, hidden=hidden)
+    return Summary((run,)), layer.accuracy(testing)

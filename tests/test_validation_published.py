@@ -1,11 +1,15 @@
 """How the published learning result is run: kernels, mapping, and the first layers it holds."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-from benchmarks.validation import first_layer, runs
+from benchmarks.validation import asymmetry, first_layer, published, runs
 from benchmarks.validation.chip_chain import Chain, ChipLayer, packed
+from benchmarks.validation.report import write
 from benchmarks.validation.schemes import (
     RESET,
     SET,
@@ -19,7 +23,7 @@ from benchmarks.validation.schemes import (
 )
 from numpy.typing import NDArray
 
-from starlab.datasets import mnist
+from starlab.datasets import Mnist, mnist
 from starlab_sim.chip import Converters
 from starlab_spec import stellar
 from starlab_spec.errors import LimitExceeded, ShapeError, UnknownName
@@ -247,3 +251,32 @@ def test_settings_are_chosen_on_digits_that_no_layer_has_seen() -> None:
 
 def test_kinds_of_pulses_are_numbered_as_in_the_registers() -> None:
     assert (SET, RESET) == (PulseKind.SET, PulseKind.RESET)
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs of one epoch of 300 digits."""
+    everything = mnist()
+    few = Mnist(everything.train.head(300), everything.test.head(300))
+    caches = (runs._hidden, runs._packed)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(runs, "digits", lambda _: few)
+    monkeypatch.setattr(runs, "EPOCHS", 1)
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("few_digits")
+@pytest.mark.parametrize("area", [published, asymmetry])
+def test_an_area_tells_every_run_and_draws_what_it_tells(area: ModuleType, tmp_path: Path) -> None:
+    found = list(area.sections())
+    write(tmp_path, found, {})
+    page = (tmp_path / "validation.md").read_text(encoding="utf-8")
+    for device in area.DEVICES:
+        assert f"| `{device}` |" in page
+    assert all(np.isfinite(check.value) for section in found for check in section.checks)
+    assert any(check.met is not None for section in found for check in section.checks)
+    names = {plot.name for section in found for plot in section.plots}
+    assert {path.stem for path in (tmp_path / "images").iterdir()} == names != set()

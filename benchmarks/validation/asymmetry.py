@@ -4,6 +4,7 @@ Runs and compares, in float and on the emulated chip; how a layer learns is told
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -52,7 +53,7 @@ def sections() -> Iterator[Section]:
 
 def _run(device: str, column: str) -> Summary:
     if column == "stellar1, chip":
-        return over_seeds(lambda seed: on_chip(Way.STELLAR1, device, SETTINGS, seed))
+        return over_seeds(partial(on_chip, Way.STELLAR1, device, SETTINGS))
     way, settings = {
         "stellar1": (Way.STELLAR1, SETTINGS),
         "stellar2": (Way.STELLAR2, SETTINGS),
@@ -60,7 +61,7 @@ def _run(device: str, column: str) -> Summary:
         "SGD, dead zone": (Way.BP_WITHOUT_VERIFY, SETTINGS),
         "SGD with verify": (Way.BP_WITH_VERIFY, SETTINGS),
     }[column]
-    return over_seeds(lambda seed: in_float(way, device, settings, seed))
+    return over_seeds(partial(in_float, way, device, settings))
 
 
 def _section(found: Table) -> Section:

@@ -5,6 +5,7 @@ training digits that neither layer has seen; test digits give the tables and cho
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -48,7 +49,7 @@ def sections() -> Iterator[Section]:
     """In float; through the chip; the four published totals."""
     chosen = {device: _chosen_threshold(device) for device in DEVICES}
     sweep = {
-        (device, way, th): over_seeds(lambda s: in_float(way, device, Settings(threshold=th), s))  # noqa: B023
+        (device, way, th): over_seeds(partial(in_float, way, device, Settings(threshold=th)))
         for device in DEVICES
         for way in BOTH
         for th in THRESHOLDS
@@ -63,7 +64,7 @@ def _chosen_threshold(device: str) -> float:
 
     def accuracy(th: float) -> float:
         settings = Settings(threshold=th)
-        run = over_seeds(lambda s: in_float(Way.STELLAR1, device, settings, s, held_out=True))
+        run = over_seeds(partial(in_float, Way.STELLAR1, device, settings, held_out=True))
         return run.accuracy
 
     return max(CANDIDATES, key=accuracy)
@@ -172,7 +173,7 @@ def _chip_section(sweep: Sweep, chosen: Mapping[str, float]) -> Section:
     coarse = Chain(converters=Converters())
     thresholds = tuple(th for th in THRESHOLDS if th.is_integer())
     learned = {
-        (way, th): over_seeds(lambda s: on_chip(way, CHIP_DEVICE, Settings(threshold=th), s))  # noqa: B023
+        (way, th): over_seeds(partial(on_chip, way, CHIP_DEVICE, Settings(threshold=th)))
         for way in BOTH
         for th in thresholds
     }
@@ -193,7 +194,7 @@ def _chip_section(sweep: Sweep, chosen: Mapping[str, float]) -> Section:
             if device == CHIP_DEVICE:
                 real = learned[way, th]
             else:
-                real = over_seeds(lambda s: on_chip(way, device, Settings(threshold=th), s))  # noqa: B023
+                real = over_seeds(partial(on_chip, way, device, Settings(threshold=th)))
             at = f"{way}, {device}, Th {th:g}"
             checks += [
                 Check(
@@ -211,7 +212,7 @@ def _chip_section(sweep: Sweep, chosen: Mapping[str, float]) -> Section:
                 ),
             ]
     settings = Settings(threshold=chosen[CHIP_DEVICE])
-    five_bits = over_seeds(lambda s: on_chip(Way.STELLAR1, CHIP_DEVICE, settings, s, coarse))
+    five_bits = over_seeds(partial(on_chip, Way.STELLAR1, CHIP_DEVICE, settings, chain=coarse))
     checks.append(
         Check(
             f"accuracy with N2 = 5, stellar1, {CHIP_DEVICE}, Th {settings.threshold:g}",

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 from benchmarks.validation.report import Check, Plot, Section
-from benchmarks.validation.runs import Summary, in_float, millions, on_chip, over_seeds
+from benchmarks.validation.runs import Summary, bars, in_float, millions, on_chip, over_seeds
 from benchmarks.validation.schemes import Settings, Way
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -158,14 +158,12 @@ def _curves(axes: Axes, found: Table, devices: list[str]) -> None:
     for index, column in enumerate(COLUMNS):
         colour, marker, line = STYLES[column]
         summaries = [found[device, column] for device in devices]
-        mean = np.array([one.accuracy for one in summaries])
-        low = mean - [one.last.min() for one in summaries]
-        high = np.array([one.last.max() for one in summaries]) - mean
+        mean, spread = bars(summaries)
         at = np.arange(len(devices)) + 0.06 * (index - 2.5)  # beside each other, to be told apart
         axes.errorbar(
             at,
             mean,
-            yerr=(low, high),
+            yerr=spread,
             marker=marker,
             markersize=4,
             capsize=2,

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-import numpy as np
 from benchmarks.validation import first_layer, published_totals, runs
 from benchmarks.validation.chip_chain import Chain
 from benchmarks.validation.published_totals import BOTH, DEVICES, Sweep
 from benchmarks.validation.report import Check, Plot, Section
-from benchmarks.validation.runs import Summary, in_float, on_chip, over_seeds
+from benchmarks.validation.runs import Summary, bars, in_float, on_chip, over_seeds
 from benchmarks.validation.schemes import Settings, Way
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -296,13 +295,11 @@ def _curves(
     suffix: str,
 ) -> None:
     """Accuracy with its range, and pulses."""
-    mean = np.array([one.accuracy for one in summaries])
-    low = mean - [one.last.min() for one in summaries]
-    high = np.array([one.last.max() for one in summaries]) - mean
+    mean, spread = bars(summaries)
     axes.errorbar(
         thresholds,
         mean,
-        yerr=(low, high),
+        yerr=spread,
         marker="o",
         markersize=4,
         capsize=2,

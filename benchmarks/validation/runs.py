@@ -82,6 +82,14 @@ class Summary:
         return f"{self.accuracy:.3f} ± {self.spread:.3f}, {millions(self.pulses)}"
 
 
+def bars(summaries: Sequence[Summary]) -> tuple[Floats, Floats]:
+    """Mean accuracies of some summaries, and how far the seeds are below and above, (2, n)."""
+    mean = np.array([one.accuracy for one in summaries])
+    below = mean - [one.last.min() for one in summaries]
+    above = np.array([one.last.max() for one in summaries]) - mean
+    return mean, np.maximum((below, above), 0.0)  # a mean of equal values may miss them by a bit
+
+
 def millions(pulses: float) -> str:
     """Pulses in millions, three digits."""
     return f"{pulses / 1e6:.3g} M"

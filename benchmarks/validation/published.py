@@ -145,7 +145,7 @@ and pulses below: that is the first layer's doing, see the totals below.
             _curves(axes, right, THRESHOLDS, runs_of[way], way, "")
         axes.axvline(chosen[device], color="0.7", linewidth=0.8, zorder=0)
     plots[0].set_ylabel("test accuracy after five epochs")
-    plots[0].legend(loc="lower left", fontsize=8, title="accuracy", title_fontsize=8)
+    plots[-1].legend(loc="lower left", fontsize=8, title="accuracy", title_fontsize=8)
     caption = (
         "Accuracy (full lines; bars: range of three seeds) and pulses of five epochs (dashed, right"
         " axis) against the threshold, with the float scale's target of 10; grey: the chosen Th."

@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report as machine
-from benchmarks.validation import devices, generators, report, wires
+from benchmarks.validation import (
+    asymmetry,
+    devices,
+    generators,
+    published,
+    report,
+    wires,
+)
 from benchmarks.validation.report import Section
 
 AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
     "wires": wires.sections,
     "devices": devices.sections,
     "generators": generators.sections,
+    "published": published.sections,
+    "asymmetry": asymmetry.sections,
 }
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"

@@ -21,7 +21,7 @@ from starlab_sim.chip.store import CHIP, Rows
 from starlab_sim.errors import StateUnusable
 
 MAGIC: Final = b"STLRCHIP"
-VERSION: Final = 3
+VERSION: Final = 4
 _STATE: Final = np.dtype([("label", "S8192"), ("chip", CHIP)], align=True)
 _FILE: Final = np.dtype(
     [

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from starlab_host.calibration import Calibration
 from starlab_host.capabilities import Capabilities, capabilities_of
+from starlab_host.counters import counters_of
 from starlab_host.errors import BadArgument, refusal_of
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.rails import Rails
-from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
+from starlab_host.results import Counters, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
 from starlab_spec.supplies import Channel
-from starlab_spec.units import TICK_NS
 from starlab_spec.wire import BoardStatus
 from starlab_spec.wire.transactions import (
     Result,
@@ -311,28 +311,7 @@ class Board:
         halves = words(self.execute(reading, read_only=True)[0])
         pairs = zip(halves[0::2], halves[1::2], strict=True)
         count = {name: h << 32 | low for (name, _), (h, low) in zip(COUNTERS, pairs, strict=True)}
-        pulses = {
-            array: PulseCounts(
-                set=count[f"ARRAY{array}_SET_PULSES"],
-                reset=count[f"ARRAY{array}_RESET_PULSES"],
-                form=count[f"ARRAY{array}_FORM_PULSES"],
-            )
-            for array in (1, 2)
-        }
-        return Counters(
-            array1=pulses[1],
-            array2=pulses[2],
-            operations=OperationCounts(
-                form=count["FORM_OPERATIONS"],
-                set=count["SET_OPERATIONS"],
-                reset=count["RESET_OPERATIONS"],
-                read=count["READ_OPERATIONS"],
-                inference=count["INFERENCE_OPERATIONS"],
-                training=count["TRAINING_OPERATIONS"],
-            ),
-            energy_j=count["ENERGY_FJ"] * 1e-15,
-            emulated_time_s=count["EMULATED_TICKS"] * TICK_NS * 1e-9,
-        )
+        return counters_of(count)
 
     def faults(self) -> tuple[str, ...]:
         """Names of the latched faults: ``over_current``, ``emergency_stop``, ..."""

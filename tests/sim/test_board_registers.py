@@ -185,7 +185,7 @@ def test_identity_is_in_registers_and_json(bench: "Bench") -> None:
 
 
 def test_counters_start_at_zero_and_upper_words_come_first(powered: "Bench") -> None:
-    assert set(words(powered.do(read_registers(0x200, 28))[0])) == {0}
+    assert set(words(powered.do(read_registers(0x200, 64))[0])) == {0}
     powered.select(1, 3, 0b101)
     powered.start(1 << 18)
     (result,) = powered.do(read_registers(0x200, 2))

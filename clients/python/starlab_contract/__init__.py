@@ -48,8 +48,11 @@ from starlab_contract.calibration import (
 from starlab_contract.counters import (
     ArrayPulses,
     Counters,
+    EnergyParts,
     Operations,
     Pulses,
+    PulseShares,
+    TimeParts,
 )
 from starlab_contract.emulator import (
     EmulatorCommands,
@@ -101,6 +104,7 @@ __all__ = [
     "EmulatorCommands",
     "EmulatorFaults",
     "EmulatorReply",
+    "EnergyParts",
     "Faults",
     "FieldError",
     "Form",
@@ -128,6 +132,7 @@ __all__ = [
     "PulseKind",
     "PulseParameters",
     "PulseReply",
+    "PulseShares",
     "Pulses",
     "ReadVoltages",
     "Readiness",
@@ -146,6 +151,7 @@ __all__ = [
     "Supply",
     "SupplySetting",
     "SupplySettings",
+    "TimeParts",
     "TrainStep",
     "TrainStepParameters",
     "TrainStepReply",

@@ -2,6 +2,7 @@
 
 from starlab_sim.chip.batches import Aborted, Inference, Progress, Training
 from starlab_sim.chip.chip import Chip
+from starlab_sim.chip.constants import CONSTANTS, Constant
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Counters
 from starlab_sim.chip.learning import (
@@ -18,10 +19,12 @@ from starlab_sim.devices import Forming, PulseConditions
 from starlab_spec.operations import Activation, PulseKind
 
 __all__ = [
+    "CONSTANTS",
     "Aborted",
     "Activation",
     "ArrayTuning",
     "Chip",
+    "Constant",
     "Converters",
     "Counters",
     "Forming",

@@ -208,12 +208,11 @@ class Chip:
             lines = selection.any(axis=2)
             spent = row_ticks * lines.sum(axis=0, dtype=np.int64)
             ticks = self._meter.clock_ticks + spent.cumsum() - spent
-            selected = cells.pulse(
-                kind, selection, row, conditions, count, ticks, self._meter.energy_j
-            )
+            used_j = self._meter.programming_j[array - 1, kind : kind + 1]
+            selected = cells.pulse(kind, selection, row, conditions, count, ticks, used_j)
             self._meter.pulses[array - 1, kind] += count * selected
             self._meter.operations[kind] += int(lines.any(axis=0).sum())
-            self._meter.time_ticks += int(spent.sum())
+            self._meter.programming_ticks[array - 1, kind] += int(spent.sum())
             self._store.commit(self._meter)
             done = part.stop
         return done

@@ -19,7 +19,7 @@ from starlab_sim.chip.batches import (
     chunks,
 )
 from starlab_sim.chip.converters import Converters, Rails
-from starlab_sim.chip.counters import Meter
+from starlab_sim.chip.counters import READ, Meter
 from starlab_sim.chip.detailed.noise import forward_noises, read_noise
 from starlab_sim.chip.readout import readout
 from starlab_spec.errors import LimitExceeded
@@ -71,7 +71,7 @@ class Forward:
             conversions = len(planes) * (part.stop - part.start)
             self.meter.read_operations += part.stop - part.start
             self.meter.cells_read += conversions * outputs
-            self.meter.time_ticks += conversions * energy.read_row_ticks()
+            self.meter.reading_ticks[READ] += conversions * energy.read_row_ticks()
             done = part.stop
         return codes[:, :done]
 
@@ -95,10 +95,11 @@ class Forward:
                 array.read_uS[plane, first : first + rows],
                 read_v,
                 self.converters.read_full_scale_ua(array.geometry.number),
-                energy.read_row_energy_j(read_v, outputs),
+                energy.read_row_energy_j(outputs),
+                energy.line_energy_j(read_v),
                 energy.read_cell_energy_j(read_v),
                 codes[index],
-                self.meter.energy_j,
+                self.meter.reading_j,
             )
 
     def _read_detailed(
@@ -114,7 +115,8 @@ class Forward:
             first,
             np.array(voltages),
             self.converters.read_full_scale_ua(number),
-            np.array([energy.read_row_energy_j(read_v, outputs) for read_v in voltages]),
+            energy.read_row_energy_j(outputs),
+            np.array([energy.line_energy_j(read_v) for read_v in voltages]),
             np.array([energy.read_cell_energy_j(read_v) for read_v in voltages]),
             detailed.NO_GAIN,
             array.traps,
@@ -123,7 +125,7 @@ class Forward:
             energy.read_row_ticks(),
             array.reading,
             into,
-            self.meter.energy_j,
+            self.meter.reading_j,
         )
         codes[...] = into
 
@@ -131,7 +133,7 @@ class Forward:
         """Array 1 alone."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
         settings = readout(self.rails, self.converters, differential=array1.differential)
-        energy_j, ticks_each = self.meter.energy_j, energy.multiply1_ticks(self.converters)
+        energy_j, ticks_each = self.meter.reading_j, energy.multiply1_ticks(self.converters)
         noise, _ = forward_noises(array1.effects.read_noise, self.converters)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
 
@@ -160,7 +162,7 @@ class Forward:
         """Array 2 alone."""
         hidden = batch("hidden counts", hidden, np.uint8, ARRAY2.inputs)
         settings = readout(self.rails, self.converters)
-        energy_j, ticks_each = self.meter.energy_j, energy.inference_ticks(self.converters)
+        energy_j, ticks_each = self.meter.reading_j, energy.inference_ticks(self.converters)
         _, noise = forward_noises(array2.effects.read_noise, self.converters)
         outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
 
@@ -212,7 +214,7 @@ class Forward:
                     (array1.reading, array2.reading),
                     hidden[part],
                     outputs[part],
-                    self.meter.energy_j,
+                    self.meter.reading_j,
                 )
                 return
             kernels.infer_batch(
@@ -222,7 +224,7 @@ class Forward:
                 settings,
                 hidden[part],
                 outputs[part],
-                self.meter.energy_j,
+                self.meter.reading_j,
             )
 
         done = self._each(run, len(samples), ticks_each)

@@ -1,7 +1,6 @@
 """Learning steps over many samples, in chunks, metered. Decides no pulse: the kernels do."""
 
 from dataclasses import dataclass
-from itertools import cycle, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from starlab_sim.chip.batches import (
     chunks,
 )
 from starlab_sim.chip.converters import Converters, Rails
-from starlab_sim.chip.counters import Meter
+from starlab_sim.chip.counters import BACKWARD, FORWARD, Meter
 from starlab_sim.chip.detailed.noise import forward_noises
 from starlab_sim.chip.learning import Learning, Tuning
 from starlab_sim.chip.readout import readout
@@ -75,7 +74,8 @@ class Lesson:
             raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
         tuned = {number: ALL for number in (1, 2) if counts[:, number - 1].any()}
         forward_ticks = energy.inference_ticks(self.converters)
-        ticks_each = [forward_ticks + ticks for ticks in energy.tuning_ticks(self.tuning)]
+        tuning_ticks = energy.tuning_ticks(self.tuning)
+        ticks_each = forward_ticks + energy.BACKWARD_TICKS + tuning_ticks.sum(axis=(1, 2))
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
         pulses = np.empty((len(samples), 2), np.int32)
@@ -97,10 +97,13 @@ class Lesson:
                 targets[part],
                 counts,
                 phase,
-                np.array(ticks_each, np.int64),
+                ticks_each,
                 (hidden[part], outputs[part], pulses[part]),
             )
-            self.meter.time_ticks += sum(islice(cycle(ticks_each), before, before + steps))
+            self.meter.reading_ticks[FORWARD] += steps * forward_ticks
+            self.meter.reading_ticks[BACKWARD] += steps * energy.BACKWARD_TICKS
+            phases = np.arange(before, before + steps) % len(counts)
+            self.meter.programming_ticks += tuning_ticks[phases].sum(axis=0)
             self.meter.training_steps += steps
             for number in tuned:
                 arrays[number - 1].learnt(steps)
@@ -143,7 +146,8 @@ class Lesson:
             array1.rng,
             array2.rng,
             *results,
-            self.meter.energy_j,
+            self.meter.reading_j,
+            self.meter.programming_j,
             self.meter.pulses,
         )
 
@@ -182,7 +186,8 @@ class Lesson:
             (array1.rng, array2.rng),
             (array1.reading, array2.reading),
             *results,
-            self.meter.energy_j,
+            self.meter.reading_j,
+            self.meter.programming_j,
             self.meter.pulses,
         )
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
+from starlab_sim.chip.counters import CELLS, CONVERTERS, LINES
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Traps
 from starlab_sim.chip.detailed.telegraph import add_traps
-from starlab_sim.chip.kernels import Rows, Sums, add_rows, digitise, rows_on
+from starlab_sim.chip.kernels import Rows, Sums, add_fixed1, add_fixed2, add_rows, digitise, rows_on
 from starlab_sim.chip.readout import Readout
 from starlab_spec.geometry import MINUS, PLUS
 
@@ -74,7 +75,7 @@ def multiply1(
     minus: Sums,
     hidden: NDArray[np.uint8],
 ) -> float:
-    """Array 1: rows that are on in, hidden codes out. Returns the energy in J."""
+    """Array 1: rows that are on in, hidden codes out. Returns the cells' energy in J."""
     sum_rows(cells, PLUS, rows, count, gain, traps, ticks, plus)
     sum_rows(cells, MINUS, rows, count, gain, traps, ticks, minus)
     return convert1(readout, noise, rng, plus, minus, hidden)
@@ -89,7 +90,7 @@ def convert1(
     minus: Sums,
     hidden: NDArray[np.uint8],
 ) -> float:
-    """Sums of array 1 into hidden codes. Returns the energy in J."""
+    """Sums of array 1 into hidden codes. Returns the cells' energy in J."""
     levels, full_scale_ua = readout.levels1, readout.full_scale1_ua
     for j in range(hidden.shape[0]):
         current_ua = readout.plus_v * plus[j] - readout.minus_v * minus[j]
@@ -100,8 +101,7 @@ def convert1(
             )
         else:
             hidden[j] = np.uint8(digitise(current_ua, levels, full_scale_ua))
-    cells_j = readout.plus1_j * float(plus.sum()) + readout.minus1_j * float(minus.sum())
-    return readout.fixed1_j + cells_j
+    return readout.plus1_j * float(plus.sum()) + readout.minus1_j * float(minus.sum())
 
 
 @compiled
@@ -133,7 +133,7 @@ def multiply2(
     rng: np.random.Generator,
     outputs: NDArray[np.int32],
 ) -> float:
-    """Array 2, slot by slot: pulse counts in, accumulated code differences out. Returns J."""
+    """Array 2, slot by slot: counts in, code differences out. Returns the cells' energy in J."""
     classes, inputs = outputs.shape[0], hidden.shape[0]
     first = np.zeros(257, np.int64)  # counting sort of the rows by falling pulse count
     for j in range(inputs):
@@ -184,7 +184,7 @@ def multiply2(
             total = noisy_slots(slots_left, 0.0, readout, noise, rng)
             total -= noisy_slots(slots_left, 0.0, readout, noise, rng)
             outputs[k] += np.int32(total)
-    return readout.fixed2_j + readout.slot2_j * slots_uS
+    return readout.slot2_j * slots_uS
 
 
 @compiled
@@ -201,15 +201,16 @@ def multiply1_batch(
     hidden: NDArray[np.uint8],
     energy_j: Sums,
 ) -> None:
-    """Array 1 for each of some samples, from a time on; adds to ``energy_j[0]`` one by one."""
+    """Array 1 for each of some samples, from a time on; adds its energy one by one."""
     rows = np.empty(cells.conductance_uS.shape[1], np.int64)
     plus, minus = np.empty(hidden.shape[1]), np.empty(hidden.shape[1])
     for s in range(samples.shape[0]):
         count = rows_on(samples[s], rows)
         now = ticks + s * ticks_each
-        energy_j[0] += multiply1(
+        energy_j[CELLS] += multiply1(
             cells, rows, count, readout, gain, traps, noise, now, rng, plus, minus, hidden[s]
         )
+        add_fixed1(readout, count, energy_j)
 
 
 @compiled
@@ -226,12 +227,13 @@ def multiply2_batch(
     outputs: NDArray[np.int32],
     energy_j: Sums,
 ) -> None:
-    """Array 2 for each of some vectors of pulse counts; adds to ``energy_j[0]`` one by one."""
+    """Array 2 for each of some vectors of pulse counts; adds its energy one by one."""
     for s in range(hidden.shape[0]):
         now = ticks + s * ticks_each
-        energy_j[0] += multiply2(
+        energy_j[CELLS] += multiply2(
             cells, hidden[s], readout, gain, traps, noise, now, rng, outputs[s]
         )
+        add_fixed2(readout, hidden[s], energy_j)
 
 
 @compiled
@@ -249,7 +251,7 @@ def infer_batch(
     outputs: NDArray[np.int32],
     energy_j: Sums,
 ) -> None:
-    """Both arrays for each of some samples; adds to ``energy_j[0]`` sample by sample.
+    """Both arrays for each of some samples; adds its energy sample by sample.
 
     Args:
         cells: Of arrays 1 and 2; so all pairs.
@@ -284,7 +286,7 @@ def infer_batch(
             minus,
             hidden[s],
         )
-        energy_j[0] += used_j + multiply2(
+        energy_j[CELLS] += used_j + multiply2(
             cells[1],
             hidden[s],
             readout,
@@ -295,6 +297,8 @@ def infer_batch(
             rngs[1],
             outputs[s],
         )
+        add_fixed1(readout, count, energy_j)
+        add_fixed2(readout, hidden[s], energy_j)
 
 
 @compiled
@@ -304,7 +308,8 @@ def read_rows(
     first_row: int,
     read_v: Sums,
     full_scale_ua: float,
-    fixed_j: Sums,
+    converters_j: float,
+    line_j: Sums,
     cell_j: Sums,
     gain: Floats,
     traps: Traps,
@@ -315,7 +320,7 @@ def read_rows(
     codes: NDArray[np.uint8],
     energy_j: Sums,
 ) -> None:
-    """READ of every cell of some rows; adds to ``energy_j[0]`` plane by plane and row by row.
+    """READ of every cell of some rows; adds its energy plane by plane and row by row.
 
     Args:
         cells: The array.
@@ -323,7 +328,8 @@ def read_rows(
         first_row: Which row is the first of ``codes``.
         read_v: Read voltage over the cells of each plane, (p,).
         full_scale_ua: Current of code 255.
-        fixed_j: Energy of a row beside that of its cells, (p,).
+        converters_j: Energy of a row's conversions.
+        line_j: Energy of driving a row of each plane, (p,).
         cell_j: Energy per uS of a cell, (p,).
         gain: Shape (2, inputs, outputs): factors on the currents of cells, or nothing.
         traps: Where they are.
@@ -361,4 +367,6 @@ def read_rows(
                     codes[p, i, j] = np.uint8(
                         digitise(read_v[p] * conductance_uS, 255.0, full_scale_ua)
                     )
-            energy_j[0] += fixed_j[p] + cell_j[p] * sum_uS
+            energy_j[CELLS] += cell_j[p] * sum_uS
+            energy_j[CONVERTERS] += converters_j
+            energy_j[LINES] += line_j[p]

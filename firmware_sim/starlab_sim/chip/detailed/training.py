@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
+from starlab_sim.chip.counters import CELLS
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
 from starlab_sim.chip.detailed.forward import convert1, multiply2, sum_rows
 from starlab_sim.chip.detailed.pulsing import pulse_pass
-from starlab_sim.chip.kernels import Rows, Sums, add_rows, rows_on
+from starlab_sim.chip.kernels import Rows, Sums, add_fixed1, add_fixed2, add_rows, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
 from starlab_sim.chip.readout import Readout
@@ -57,7 +58,7 @@ def tune(
         ticks: The time.
         rng: The array's noise.
         noise: Scratch, (outputs,).
-        energy_j: Grows by the energy, pass by pass.
+        energy_j: Grows by the energy, by kind, pass by pass.
         tally: Grows by the pulses, by kind.
     """
     total = 0
@@ -104,7 +105,7 @@ def tune(
             rng,
             noise,
         )
-        energy_j[0] += pass_j
+        energy_j[kind] += pass_j
         applied = count * row_count * found
         tally[kind] += applied
         total += applied
@@ -185,7 +186,8 @@ def train_batch(
     hidden: NDArray[np.uint8],
     outputs: NDArray[np.int32],
     applied: NDArray[np.int32],
-    energy_j: Sums,
+    reading_j: Sums,
+    programming_j: NDArray[np.float64],
     tally: NDArray[np.int64],
 ) -> int:
     """One learning step for each of some samples; returns the phase after them.
@@ -210,7 +212,8 @@ def train_batch(
         hidden: Result, (n, 100): hidden codes.
         outputs: Result, (n, 10): outputs before the update.
         applied: Result, (n, 2): pulses on arrays 1 and 2.
-        energy_j: Grows by the energy, sample by sample.
+        reading_j: Grows by the energy of both directions: cells, converters, lines.
+        programming_j: Grows by the energy of pulses, (2, 3): by array and kind.
         tally: Grows by the pulses, (2, 3): by array and kind.
     """
     width = hidden.shape[1]
@@ -233,7 +236,7 @@ def train_batch(
         used_j = convert1(readout, noises[0], reading_rngs[0], plus, minus, y1)
         gain2 = renewed_gain(cells[1], wires2, stale2)
         stale2 = False
-        energy_j[0] += used_j + multiply2(
+        reading_j[CELLS] += used_j + multiply2(
             cells[1],
             y1,
             readout,
@@ -244,9 +247,20 @@ def train_batch(
             reading_rngs[1],
             outputs[s],
         )
+        add_fixed1(readout, row_count, reading_j)
+        add_fixed2(readout, y1, reading_j)
         output_columns(outputs[s], targets[s], rules, columns2, found2)
         on = driven_back(
-            cells[1].conductance_uS, y1, rules, columns2, found2, rows2, columns1, found1
+            cells[1].conductance_uS,
+            y1,
+            rules,
+            columns2,
+            found2,
+            rows2,
+            columns1,
+            found1,
+            readout,
+            reading_j,
         )
         applied[s, 0] = 0
         applied[s, 1] = 0
@@ -264,7 +278,7 @@ def train_batch(
                 ticks,
                 rngs[0],
                 noise,
-                energy_j,
+                programming_j[0],
                 tally[0],
             )
             applied[s, 1] = tune(
@@ -279,7 +293,7 @@ def train_batch(
                 ticks,
                 rngs[1],
                 noise,
-                energy_j,
+                programming_j[1],
                 tally[1],
             )
             stale2 = applied[s, 1] > 0

@@ -11,6 +11,7 @@ from benchmarks import report as machine
 from benchmarks.validation import (
     asymmetry,
     devices,
+    energy,
     generators,
     published,
     report,
@@ -24,6 +25,7 @@ AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
     "generators": generators.sections,
     "published": published.sections,
     "asymmetry": asymmetry.sections,
+    "energy": energy.sections,
 }
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"

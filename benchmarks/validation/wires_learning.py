@@ -84,7 +84,7 @@ class Trained:
             settings,
             hidden,
             outputs,
-            np.zeros(1),
+            np.zeros(3),
         )
         return self.share_right(outputs)
 
@@ -94,7 +94,7 @@ class Trained:
         codes = np.floor(currents_ua * settings.levels1 / settings.full_scale1_ua + 0.5)
         hidden = codes.clip(0, settings.levels1).astype(np.uint8)
         outputs = np.empty((len(hidden), 10), np.int32)
-        kernels.multiply2_batch(self.array2_uS, hidden, settings, outputs, np.zeros(1))
+        kernels.multiply2_batch(self.array2_uS, hidden, settings, outputs, np.zeros(3))
         return self.share_right(outputs)
 
     def _boosted(self, boost: float) -> Readout:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from starlab.cli import arrays, boards, captures, demo, fitting, learning, processes
+from starlab.cli import arrays, boards, captures, demo, energy, fitting, learning, processes
 
 app = typer.Typer(
     name="starlab",
@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
-    "Boards": (boards.boards, boards.supplies),
+    "Boards": (boards.boards, boards.supplies, energy.counters, energy.energy),
     "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
 }

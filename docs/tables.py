@@ -1,8 +1,8 @@
 """Writes what is generated from the product's own tables. States no fact itself.
 
 `python docs/tables.py` writes the tables docs/registers.md, docs/supplies.md, docs/energy.md,
-docs/effects.md, docs/protocol-frames.md and docs/protocol-states.md and the Wireshark dissector spec/starlab.lua;
-with `--check` it writes nothing, and exits with 1 if one of them is out of date.
+docs/effects.md, docs/protocol-frames.md and docs/protocol-states.md and the Wireshark dissector
+spec/starlab.lua; with `--check` it writes nothing, and exits with 1 if one of them is out of date.
 """
 
 import sys

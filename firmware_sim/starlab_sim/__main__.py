@@ -27,6 +27,7 @@ from starlab_sim.errors import Refused, StateUnusable
 from starlab_sim.network_faults import Network
 from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
 from starlab_sim.server import BoardServer
+from starlab_sim.snapshot import Restorable
 from starlab_sim.specimen import Specimen
 from starlab_sim.state_file import StateFile
 from starlab_spec.authors import TCP_PORT
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     specimen = Specimen(
         seed=seed, device=options.device, virgin=options.virgin, effects=options.effects
     )
+    serial = f"EMU-{seed:08X}"
+    if (restored := options.restore) is not None:
+        specimen, serial = restored.holding.specimen, restored.holding.serial
     # session and boot ids must differ from those of every earlier run, whatever the chip's seed
     rng = random.Random()
     network = Network(time.monotonic)
@@ -55,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StateUnusable as error:
         print(f"starlab-chip: cannot keep the chip: {error}", file=sys.stderr)
         return EXIT_CANNOT_KEEP
-    board = Board(specimen, serial=f"EMU-{seed:08X}", rng=rng, network=network, store=store)
+    board = Board(specimen, serial=serial, rng=rng, network=network, store=store)
+    if restored is not None:
+        board.restore(restored)
     board.fail(options.faults)
     ports: list[Port] = []
     try:
@@ -162,6 +168,13 @@ def _parser() -> argparse.ArgumentParser:
         "is the one, and --seed, --device, --virgin and --effects do not matter",
     )
     parser.add_argument(
+        "--restore",
+        type=_snapshot,
+        metavar="FILE",
+        help="go on as the board of this snapshot; --seed, --device, --virgin and --effects do "
+        "not matter",
+    )
+    parser.add_argument(
         "--faults",
         type=_faults,
         default=FaultRequest(),
@@ -205,6 +218,15 @@ def _effects(text: str) -> Effects:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
     except (Refused, SpecError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _snapshot(text: str) -> Restorable:
+    try:
+        return Restorable.read(Path(text).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
 def _faults(text: str) -> FaultRequest:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from starlab_sim import snapshot
 from starlab_sim.chip import Chip, Store, warm_up
 from starlab_sim.chip_socket import ChipSocket
 from starlab_sim.control import Control, Report
@@ -116,8 +117,8 @@ class Board:
             Opcode.GET_SUPPLY: self._get_supply,
             Opcode.SET_SUPPLY: self._set_supply,
             Opcode.START: self._start,
-            Opcode.ABORT: self._abort,
-            Opcode.IDENTIFY: self._identify,
+            Opcode.ABORT: lambda *_: b"",  # in its turn there is nothing left to stop
+            Opcode.IDENTIFY: lambda *_: encode_json(self.identity()),
             Opcode.EMULATOR: self._emulate,
         }
 
@@ -155,6 +156,10 @@ class Board:
         """Who the board is, as IDENTIFY and ANNOUNCE say it."""
         holding = self._socket.holding
         return identity(self.chip, serial=holding.serial, boot_id=self.boot_id, boots=holding.boots)
+
+    def restore(self, found: snapshot.Restorable) -> None:
+        """Be the board of a snapshot, as :meth:`snapshot.Restorable.put_into` does it."""
+        found.put_into(self._socket, self._state, boot_id=self.boot_id)
 
     def enter_safe(self, reason: str) -> None:
         """Drivers off at once. A running operation is aborted at its next safe point."""
@@ -349,19 +354,16 @@ class Board:
             if self._power_fails():
                 raise PowerFailed
 
-    def _abort(self, command: _Command, transaction: Transaction) -> bytes:
-        return b""  # in its turn there is nothing left to stop
-
-    def _identify(self, command: _Command, transaction: Transaction) -> bytes:
-        return encode_json(self.identity())
-
     def _emulate(self, command: _Command, transaction: Transaction) -> bytes:
         request = parse_request(transaction.data)
         self._check_network(request.faults)
+        run = snapshot.plan(request, self._socket, command.state, boot_id=self.boot_id)
+        told = {}
         if not command.dry_run:
             self._apply(request)
             command.state = self._state
-        return encode_json({"emulated_time_s": self.emulated_time_s})
+            told = run(self._state)
+        return encode_json({"emulated_time_s": self.emulated_time_s, **told})
 
     def _apply(self, request: EmulatorRequest) -> None:
         specimen = request.other_chip(self._socket.holding.specimen)
@@ -378,9 +380,6 @@ class Board:
         else:
             put_identity(self._state.registers, self.chip, boot_id=self.boot_id)
         self.fail(request.faults)
-        if (wanted := request.pulse_counts) is not None:
-            counts = self.chip.pulses(wanted.array).astype(">u4")
-            self._state.memory.write(wanted.address, counts.tobytes())
 
 
 def _reading(state: PoweredState, index: int, reading: Reading | None) -> bytes:

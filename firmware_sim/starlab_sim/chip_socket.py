@@ -4,9 +4,14 @@ Knows no register. What it holds outlives the process where its store does.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from starlab_sim.chip import Chip, Store, Volatile
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip import ALL, Chip, Meter, Store, Volatile, resume_noise
 from starlab_sim.effects import Effects
 from starlab_sim.specimen import Specimen
 
@@ -96,6 +101,47 @@ class ChipSocket:
         self._fit(
             replace(self.holding, specimen=specimen, pulses_before=pulses, ticks_before=ticks)
         )
+
+    def restore(
+        self,
+        kept: Holding,
+        content: NDArray[np.void],
+        noise: Mapping[str, Mapping[str, Any]],
+        *,
+        pulses: int,
+        ticks: int,
+    ) -> None:
+        """Put a chip in that has lived already. The board has applied no fewer pulses than before.
+
+        Args:
+            kept: What held it: which chip, and whose generators the board's are from now on.
+            content: Its cells and totals, type :data:`starlab_sim.chip.CHIP`.
+            noise: As of :func:`starlab_sim.chip.resume_noise`.
+            pulses: Pulses on all chips ever of the board that it was in: this one has applied as
+                many, or those that it has where these are more.
+            ticks: Emulated time since that board was made; this one's from now on.
+
+        Raises:
+            SnapshotError, UnknownName: There is no such chip. Try it with a :class:`Volatile` store
+                first: what this one kept is gone then.
+        """
+        meter = Meter()
+        meter.load(content["meter"])
+        counters = meter.snapshot()
+        holding = replace(
+            self.holding,
+            specimen=kept.specimen,
+            board_seed=kept.board_seed,
+            pulses_before=max(self.pulses, pulses) - counters.pulses,
+            ticks_before=ticks - counters.time_ticks,
+        )
+        self._store.begin({1: ALL, 2: ALL})
+        self._store.content[...] = content
+        self._store.label = holding.label()
+        chip = kept.specimen.make(self._store, life=1, passed_ticks=holding.ticks_before)
+        resume_noise(chip, noise)
+        self._fitted = holding, chip
+        self._store.commit(meter)
 
     def change_effects(self, effects: Effects) -> None:
         """Let the chip do other things that an ideal one does not."""

@@ -40,6 +40,11 @@ class RegisterFile:
     def __init__(self, content: bytes | bytearray = _RESET) -> None:
         self._content = bytearray(content)
 
+    @property
+    def content(self) -> bytes:
+        """All of it, holes included."""
+        return bytes(self._content)
+
     def scratch(self) -> "RegisterFile":
         """A register file with the same content."""
         return RegisterFile(self._content)

@@ -4,7 +4,7 @@ What host and emulator must agree on, owned by neither: geometry, units, supplie
 operations, sample layouts, learning rules, and (in :mod:`starlab_spec.wire`) the wire protocol.
 """
 
-from starlab_spec.errors import LimitExceeded, ShapeError, SpecError, UnknownName
+from starlab_spec.errors import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, ArrayGeometry, array_geometry
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "ArrayGeometry",
     "LimitExceeded",
     "ShapeError",
+    "SnapshotError",
     "SpecError",
     "UnknownName",
     "array_geometry",

@@ -4,7 +4,7 @@ from starlab_sim.chip.batches import Aborted, Inference, Progress, Training
 from starlab_sim.chip.chip import Chip
 from starlab_sim.chip.constants import CONSTANTS, Constant
 from starlab_sim.chip.converters import Converters, Rails
-from starlab_sim.chip.counters import Counters
+from starlab_sim.chip.counters import Counters, Meter
 from starlab_sim.chip.learning import (
     ArrayTuning,
     Learning,
@@ -13,12 +13,15 @@ from starlab_sim.chip.learning import (
     TuningStep,
     targets_of,
 )
-from starlab_sim.chip.store import Store, Volatile
+from starlab_sim.chip.noise import generators, noise_states, resume_noise
+from starlab_sim.chip.store import ALL, CHIP, Store, Volatile
 from starlab_sim.chip.warming import warm_up
 from starlab_sim.devices import Forming, PulseConditions
 from starlab_spec.operations import Activation, PulseKind
 
 __all__ = [
+    "ALL",
+    "CHIP",
     "CONSTANTS",
     "Aborted",
     "Activation",
@@ -30,6 +33,7 @@ __all__ = [
     "Forming",
     "Inference",
     "Learning",
+    "Meter",
     "Progress",
     "PulseConditions",
     "PulseKind",
@@ -40,6 +44,9 @@ __all__ = [
     "Tuning",
     "TuningStep",
     "Volatile",
+    "generators",
+    "noise_states",
+    "resume_noise",
     "targets_of",
     "warm_up",
 ]

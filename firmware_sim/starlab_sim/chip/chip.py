@@ -108,6 +108,13 @@ class Chip:
         """Let emulated time pass in which nothing is done."""
         self._meter.passed_ticks += ticks
 
+    @property
+    def content(self) -> NDArray[np.void]:
+        """Cells and totals, shape (), type :data:`starlab_sim.chip.CHIP`; a copy."""
+        content = self._store.content.copy()
+        self._meter.save(content["meter"])
+        return content
+
     def change_effects(self, effects: Effects) -> None:
         """Do other things that an ideal chip does not.
 

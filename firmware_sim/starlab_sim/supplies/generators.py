@@ -4,7 +4,8 @@ Errors belong to the board: they come from its seed alone, whatever is switched 
 into the socket. Noise is another one in each life, that is, after each power-up.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,6 +45,25 @@ class Generators:
         streams = np.random.SeedSequence(seed, spawn_key=(_NOISE, life)).spawn(len(SUPPLIES) + 1)
         self._operations, *self._measurements = map(np.random.default_rng, streams)
         self._next = [float(stream.standard_normal()) for stream in self._measurements]
+
+    def noise_states(self) -> dict[str, Any]:
+        """Where all sources of noise are, as plain values."""
+        return {
+            "operations": self._operations.bit_generator.state,
+            "measurements": [one.bit_generator.state for one in self._measurements],
+            "next": self._next,
+        }
+
+    def resume_noise(self, states: Mapping[str, Any]) -> None:
+        """Let the noise go on from there.
+
+        Raises:
+            KeyError, TypeError, ValueError: States that :meth:`noise_states` never gave.
+        """
+        self._operations.bit_generator.state = states["operations"]
+        for stream, state in zip(self._measurements, states["measurements"], strict=True):
+            stream.bit_generator.state = state
+        self._next = [float(states["next"][index]) for index in range(len(SUPPLIES))]
 
     def value(self, index: int, code: int) -> float:
         """What a channel gives at a code without load and noise: millivolt or microampere."""

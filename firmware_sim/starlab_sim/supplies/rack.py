@@ -3,9 +3,10 @@
 The clock says when a generator has settled and nothing else: no value depends on it.
 """
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
@@ -174,6 +175,39 @@ class SupplyRack:
     def is_tripped(self, index: int, *, is_latched: bool) -> bool:
         """Whether a generator reports a fault; all do where it is not known whose it was."""
         return is_latched and self.tripped in (None, index)
+
+    def keep(self) -> dict[str, Any]:
+        """All of it as plain values, as :meth:`put_back` takes them."""
+        with self._lock:
+            return {
+                "codes": [None if one is None else one.code for one in self._settings],
+                "early": sorted(self._early),
+                "safe_reason": self.safe_reason,
+                "tripped": self.tripped,
+                "noise": self._generators.noise_states(),
+            }
+
+    def put_back(self, kept: Mapping[str, Any], generators: Generators) -> None:
+        """Be as :meth:`keep` found a rack, all channels settled.
+
+        Args:
+            kept: What it gave.
+            generators: Those that the rack had; their noise goes on from where it was.
+
+        Raises:
+            LimitExceeded, Refused: A setting that :meth:`set` would refuse; nothing is changed.
+            KeyError, TypeError, ValueError: Values that :meth:`keep` never gave; likewise.
+        """
+        other = SupplyRack(generators, self._channels)
+        for index, code in zip(range(len(SUPPLIES)), kept["codes"], strict=True):
+            if code is not None:
+                other.set(index, code, now_s=-math.inf)
+        early, reason, tripped = frozenset(kept["early"]), kept["safe_reason"], kept["tripped"]
+        generators.resume_noise(kept["noise"])
+        with self._lock:
+            self._generators = generators
+            self._settings = other._settings
+            self._early, self.safe_reason, self.tripped = early, reason, tripped
 
     def switch_off(self, reason: str) -> None:
         """All drivers off at once: the board is SAFE until all generators have been set again."""

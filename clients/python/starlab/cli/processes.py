@@ -130,6 +130,10 @@ def emulator(
             "it already goes on.",
         ),
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Go on as the board of this snapshot."),
+    ] = None,
     faults: Annotated[
         str | None,
         typer.Option(
@@ -141,7 +145,8 @@ def emulator(
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board: on UDP, unless only other cables are asked for."""
-    options = given(host=host, port=port, eth=eth, state=state, faults=faults)
+    options = given(host=host, port=port, eth=eth, state=state, restore=restore)
+    options += given(faults=faults)
     options += given(seed=seed, device=device, effects=effects)
     options += ["--pty"] * pty + ["--virgin"] * virgin
     options += ["--authors-tcp", authors_tcp] if authors_tcp is not None else []

@@ -71,7 +71,7 @@ class TakeSnapshot:
     address: int
     """In the board's memory."""
     memory: bool = False
-    """Whether to take the memory along, as it was before."""
+    """Whether to take the memory below that address along."""
 
     def __post_init__(self) -> None:
         """Refuse an address beyond the memory."""

@@ -22,7 +22,7 @@ from starlab_sim.register_file import RegisterFile
 from starlab_sim.state import PoweredState
 from starlab_sim.supplies import Generators, SupplyRack
 from starlab_spec.errors import SnapshotError
-from starlab_spec.operations import MEMORY_BYTES, check_memory_range
+from starlab_spec.operations import check_memory_range
 from starlab_spec.registers import MAP_END
 from starlab_spec.snapshot import EXACT, Snapshot, checksum, pack, unpack
 
@@ -33,14 +33,17 @@ _PAGE_NUMBERS: Final = "memory.page_numbers"
 _REGISTERS: Final = "registers"
 
 
-def take(socket: ChipSocket, state: PoweredState, *, boot_id: int, memory: bool = False) -> bytes:
+def take(
+    socket: ChipSocket, state: PoweredState, *, boot_id: int, memory_bytes: int | None = None
+) -> bytes:
     """A snapshot of a board.
 
     Args:
         socket: The chip and the totals.
         state: Registers, supplies, memory.
         boot_id: For who reads it: it is not restored.
-        memory: Whether to take the board's memory along.
+        memory_bytes: How much of the board's memory to take along, from its begin; the rest counts
+            as zero. None: the snapshot says nothing of the memory.
     """
     header = {
         "kind": EXACT,
@@ -53,14 +56,16 @@ def take(socket: ChipSocket, state: PoweredState, *, boot_id: int, memory: bool 
         "holding": json.loads(socket.holding.label()),
         "noise": noise_states(socket.chip),
         "supplies": state.supplies.keep(),
-        "memory": memory,
+        "memory": memory_bytes is not None,
     }
     arrays = {
         **dict(_flat(socket.chip.content)),
         _REGISTERS: np.frombuffer(state.registers.content, np.uint8),
     }
-    if memory:
-        pages = state.memory.view(0, MEMORY_BYTES).reshape(-1, _PAGE_BYTES)
+    if memory_bytes is not None:
+        pages = state.memory.view(0, -(-memory_bytes // _PAGE_BYTES) * _PAGE_BYTES)
+        pages = pages.reshape(-1, _PAGE_BYTES).copy()
+        pages.reshape(-1)[memory_bytes:] = 0
         (used,) = np.nonzero(pages.any(axis=1))
         arrays |= {_PAGES: pages[used], _PAGE_NUMBERS: used.astype(np.uint32)}
     return pack(header, arrays)
@@ -171,8 +176,8 @@ def plan(
         Refused: HARDWARE_FAULT: a fault is latched, and something is to be restored.
     """
     if (wanted := request.snapshot) is not None:
-        address = wanted.address
-        data = take(socket, state, boot_id=boot_id, memory=wanted.memory)
+        address, below = wanted.address, wanted.address if wanted.memory else None
+        data = take(socket, state, boot_id=boot_id, memory_bytes=below)
         check_memory_range(address, len(data))
 
         def put(state: PoweredState) -> dict[str, Any]:

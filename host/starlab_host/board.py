@@ -336,6 +336,8 @@ class Board:
             BoardRefused: UNSUPPORTED by a real board; BAD_REQUEST for an unknown command or value.
         """
         self.formed.clear()
+        if "restore" in commands:
+            self._rails.forget()
         return json_object(self.execute([emulator(commands)])[0])
 
 

@@ -186,6 +186,10 @@ class Rails:
         self.calibration = None
         return True
 
+    def forget(self) -> None:
+        """Nobody has asked for what the supplies are now."""
+        self._requested.clear()
+
     def _set(
         self, codes: Sequence[tuple[Channel, int]], requested: Mapping[str, float]
     ) -> list[SupplyState]:

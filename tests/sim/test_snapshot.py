@@ -224,7 +224,8 @@ def test_memory_is_left_alone_unless_it_was_taken_along(powered: Bench) -> None:
     restore(powered, with_it)
     assert powered.do(read_memory(0x123, 6))[0].data == b"before"
     assert powered.do(read_memory(0x700_0000, 3))[0].data == bytes(3)
-    assert powered.do(read_memory(AT, 8))[0].data == b"STLRSNAP"  # the first one was there
+    # where the snapshot itself is written to, nothing is taken: it would grow from one to the next
+    assert powered.do(read_memory(AT, 8))[0].data == bytes(8)
 
 
 @settings(max_examples=20, deadline=None)
@@ -307,7 +308,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         "has the sources of noise , expected array1.rng, array2.rng",
     ),
     "noise that is none": (
-        lambda data: edited(data, noise=dict.fromkeys(unpack(data).header["noise"], {})),
+        lambda data: edited(data, noise={name: {} for name in unpack(data).header["noise"]}),
         "has a state of noise array1.rng that is none",
     ),
     "unsafe supplies": (

@@ -66,9 +66,13 @@ class BoardSlot:
         settings: ServerSettings,
         journal: Journal | None,
         calibrations: CalibrationStore,
+        *,
+        name: str,
     ) -> None:
         self.number = number
         self.url = url
+        self.name = name
+        """What files about it are called, over restarts of the server."""
         self.calibrations = calibrations
         """What was measured of supplies, by serial number."""
         self.restarts = 0
@@ -313,7 +317,8 @@ class Boards:
                 # the embedded emulator listens elsewhere at each start
                 name = _file_name(url) if settings.boards else "emulator"
                 journal = None if settings.data is None else _journal(settings.data, name)
-                self._slots.append(BoardSlot(number, url, settings, journal, calibrations))
+                slot = BoardSlot(number, url, settings, journal, calibrations, name=name)
+                self._slots.append(slot)
         except BaseException:
             self.close()
             raise

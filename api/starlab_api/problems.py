@@ -39,7 +39,7 @@ from starlab_host.errors import (
     OutcomeUnknown,
     StarlabHostError,
 )
-from starlab_spec import LimitExceeded, ShapeError, SpecError, UnknownName
+from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.supplies import SUPPLIES
 from starlab_spec.wire.transactions import Status
 
@@ -247,6 +247,8 @@ def _members_of(error: Exception) -> dict[str, object]:
         return {"field": error.name if is_key else error.kind, "value": error.name}
     if isinstance(error, ShapeError | BadArgument):
         return {"field": error.name}
+    if isinstance(error, SnapshotError):
+        return {"field": "snapshot"}
     if isinstance(error, OutcomeUnknown):
         return {"commands": [f"message {number}: {what}" for number, what in error.commands]}
     if isinstance(error, BoardRefused) and error.done:

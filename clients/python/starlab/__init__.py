@@ -39,6 +39,7 @@ from starlab.errors import (
 from starlab.learning import learn, prepare
 from starlab.published import load_published, save_published
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import AsyncSnapshots, Snapshots
 
 __all__ = [
     "Aborted",
@@ -47,6 +48,7 @@ __all__ = [
     "AsyncArray",
     "AsyncBoard",
     "AsyncClient",
+    "AsyncSnapshots",
     "Board",
     "BoardAway",
     "BoardError",
@@ -63,6 +65,7 @@ __all__ = [
     "ServerAway",
     "ServerError",
     "ServerFailed",
+    "Snapshots",
     "StarlabError",
     "Training",
     "TrainingStep",

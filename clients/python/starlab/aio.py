@@ -24,6 +24,7 @@ from starlab.http import (
 )
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import AsyncSnapshots
 from starlab.training import Batch, batches
 from starlab_contract import (
     BalanceReply,
@@ -124,6 +125,7 @@ class AsyncBoard:
         self.arrays: Mapping[int, AsyncArray] = MappingProxyType(
             {number: AsyncArray(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
+        self.snapshots = AsyncSnapshots(board_id, send)
         self._send = send
 
     async def info(self) -> BoardInfo:

@@ -11,6 +11,7 @@ from starlab import calls, supply_calls
 from starlab.calls import Call
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import Snapshots
 from starlab.training import Batch, batches
 from starlab_contract import (
     BalanceReply,
@@ -146,6 +147,7 @@ class Board:
         self.arrays: Mapping[int, Array] = MappingProxyType(
             {number: Array(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
+        self.snapshots = Snapshots(board_id, send)
         self._send = send
 
     def info(self) -> BoardInfo:

@@ -61,7 +61,7 @@ from starlab_contract.emulator import (
     NetworkFaults,
 )
 from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
-from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE
+from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE, SNAPSHOT_TYPE
 from starlab_contract.network import (
     Infer,
     InferParameters,
@@ -73,6 +73,13 @@ from starlab_contract.network import (
 from starlab_contract.problem import PROBLEM_TYPE, FieldError, Problem, ProblemKind
 from starlab_contract.registers import Register, RegisterWrite
 from starlab_contract.settings import OutputActivation, Phase, Scheme, Settings, SettingsChange
+from starlab_contract.snapshots import (
+    RestoreReply,
+    RestoreSnapshot,
+    Snapshot,
+    SnapshotKind,
+    TakeSnapshot,
+)
 from starlab_contract.supplies import (
     CurrentSupply,
     Supplies,
@@ -87,6 +94,7 @@ __all__ = [
     "NPY_TYPE",
     "NPZ_TYPE",
     "PROBLEM_TYPE",
+    "SNAPSHOT_TYPE",
     "ArrayPulses",
     "BalanceRails",
     "BalanceReply",
@@ -141,16 +149,21 @@ __all__ = [
     "RegisterWrite",
     "ReplyBody",
     "RequestBody",
+    "RestoreReply",
+    "RestoreSnapshot",
     "RoundTripBin",
     "RoundTripFigures",
     "Scheme",
     "Selection",
     "Settings",
     "SettingsChange",
+    "Snapshot",
+    "SnapshotKind",
     "Supplies",
     "Supply",
     "SupplySetting",
     "SupplySettings",
+    "TakeSnapshot",
     "TimeParts",
     "TrainStep",
     "TrainStepParameters",

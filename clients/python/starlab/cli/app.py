@@ -6,7 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-from starlab.cli import arrays, boards, captures, demo, energy, fitting, learning, processes
+from starlab.cli import (
+    arrays,
+    boards,
+    captures,
+    demo,
+    energy,
+    fitting,
+    learning,
+    processes,
+    snapshots,
+)
 
 app = typer.Typer(
     name="starlab",
@@ -28,6 +38,8 @@ for group, commands in _GROUPS.items():
         app.command(rich_help_panel=group)(command)
 for name, (group, command) in _NAMED.items():
     app.command(name, rich_help_panel=group)(command)
+
+app.add_typer(snapshots.app, name="snapshot", rich_help_panel="Boards")
 
 
 def _show_version(wanted: bool) -> None:

@@ -605,6 +605,7 @@ def test_energy_shows_the_published_method_its_comparison_and_what_it_rests_on(
     assert "Energy of 7 learning steps by the published method" in finished.words
     assert re.search(r"published, of a digital accelerator[ │]+1/35 ", finished.words)
     assert "processor_power" in finished.words
+    assert "130 nm [the " in finished.words
     told = run("energy", "--json").json
     work = Work((300, 300), (100, 100), steps=7, adc_bits_1=8, adc_bits_2=5)
     assert told == {**energy_report(work).json(), "emulated_j": 1e-2}

@@ -226,7 +226,7 @@ def _summary(result: dict[str, Any]) -> Table:
         ),
         ("energy on the chip, all", f"{1e3 * result['energy_j']:.3g} mJ"),
         ("energy on the chip, learning", f"{1e3 * result['learning_energy_j']:.3g} mJ"),
-        ("the same by the published method", _published(result["published_method"])),
+        ("its steps alone, by the published method", _published(result["published_method"])),
         ("time on the chip", f"{result['emulated_time_s']:.3g} s"),
         ("time here, learning", f"{result['learning_time_s']:.1f} s"),
         ("learning steps per second", f"{result['steps_per_s']:,.0f}"),

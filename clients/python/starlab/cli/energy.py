@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from rich.markup import escape
 from rich.table import Table
 
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
@@ -102,7 +103,8 @@ def _named(parts: EnergyParts | TimeParts) -> Iterator[tuple[str, float]]:
 def _assumptions() -> Table:
     listing = table("What it rests on", "name", "value", "source", right=False)
     for name, assumption in ASSUMPTIONS.items():
-        listing.add_row(name, f"{assumption.value:.4g} {assumption.unit}", assumption.source)
+        source = escape(assumption.source)
+        listing.add_row(name, f"{assumption.value:.4g} {assumption.unit}", source)
     return listing
 
 

@@ -47,24 +47,18 @@ def save(
 
 @app.command("list")
 def list_(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False) -> None:
-    """List the snapshots of a board."""
+    """List the snapshots of a board; an id begins with the time (UTC)."""
     with connected(url, board_id, as_json) as (board, terminal):
         found = board.snapshots.list()
-        listing = table(
-            "Snapshots", "id", "name", "kind", "at (UTC)", "serial", "device model", "pulses",
-            "bytes",
-            right=False,
-        )  # fmt: skip
+        listing = table("Snapshots", "id", "name", "kind", "serial", "pulses", "MB", right=False)
         for one in found:
             listing.add_row(
                 one.id,
                 one.name or "-",
                 one.kind,
-                f"{one.taken_at:%Y-%m-%d %H:%M:%S}",
                 one.serial,
-                one.device_model,
                 f"{one.lifetime_pulses:,}",
-                f"{one.bytes:,}",
+                f"{one.bytes / 1e6:.2f}",
             )
         listing.columns[0].no_wrap = True
         terminal.say(listing if found else "No snapshots.")

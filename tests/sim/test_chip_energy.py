@@ -19,6 +19,7 @@ from starlab_sim.chip import (
     Schedule,
     Tuning,
 )
+from starlab_sim.effects import Effects, Spread
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.samples import pack_samples
 
@@ -186,6 +187,16 @@ def test_every_operation_takes_time_and_energy_and_the_parts_add_up(names: list[
         assert after.energy_j > before.energy_j
         assert all(new >= old for new, old in zip(parts_of(after), parts_of(before), strict=True))
         assert sum(parts_of(after)) == pytest.approx(after.energy_j, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_cells_that_are_not_ideal_are_counted_alike(name: str) -> None:
+    neutral = Effects(spread=Spread(step=0.0, window=0.0))
+    ideal, other = Chip(seed=1, formed=True), Chip(seed=1, formed=True, effects=neutral)
+    for chip in (ideal, other):
+        OPERATIONS[name](chip)
+    assert parts_of(other.counters) == pytest.approx(parts_of(ideal.counters))
+    assert other.counters.time_ticks == ideal.counters.time_ticks
 
 
 def test_every_constant_says_where_it_comes_from_and_what_it_enters() -> None:

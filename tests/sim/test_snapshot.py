@@ -305,11 +305,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "other noise": (
         lambda data: edited(data, noise={}),
-        "has the sources of noise , expected array1.rng, array2.rng",
+        "has the sources of noise , expected array1.*array2.rng",
     ),
     "noise that is none": (
         lambda data: edited(data, noise={name: {} for name in unpack(data).header["noise"]}),
-        "has a state of noise array1.rng that is none",
+        r"has a state of noise array1\.\w+ that is none",
     ),
     "unsafe supplies": (
         lambda data: edited(data, supplies={"codes": [255] * 22, "safe_reason": None}),

@@ -112,6 +112,7 @@ def _trained_in_another_process(path: Path, answer: Path) -> None:
     answer.write_bytes(train(bench, 500, 500) + snapshot_of(bench)[: 8 * 2**20])
 
 
+@pytest.mark.timeout(300)  # the first one to use all effects compiles all kernels
 @pytest.mark.parametrize(
     "specimen",
     [

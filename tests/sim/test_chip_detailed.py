@@ -162,9 +162,6 @@ def test_a_gain_scales_what_read_sees() -> None:
         4,
         np.array([0.227]),
         0.227 * 25.5,
-        0.0,
-        np.zeros(1),
-        np.zeros(1),
         gain,
         array.traps,
         QUIET,
@@ -172,7 +169,7 @@ def test_a_gain_scales_what_read_sees() -> None:
         0,
         array.reading,
         codes,
-        np.zeros(3),
+        np.zeros((1, 3)),
     )
     seen_uS = array.conductance_uS[1, 4:7].astype(np.float64) * gain[1, 4:7]
     assert np.abs(codes[0] * 0.1 - seen_uS).max() <= 0.05 + 1e-6

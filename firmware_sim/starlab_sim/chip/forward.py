@@ -1,6 +1,6 @@
 """READ and forward passes over many samples, in chunks, metered. Changes no cell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,17 +90,28 @@ class Forward:
         """READ of a chunk of rows of ideal cells."""
         _, rows, outputs = codes.shape
         voltages = self._read_voltages(array, planes)
+        sums_uS = np.empty((len(planes), rows))
         for index, (plane, read_v) in enumerate(zip(planes, voltages, strict=True)):
             kernels.read_rows(
                 array.read_uS[plane, first : first + rows],
                 read_v,
                 self.converters.read_full_scale_ua(array.geometry.number),
-                energy.read_row_energy_j(outputs),
-                energy.line_energy_j(read_v),
-                energy.read_cell_energy_j(read_v),
                 codes[index],
-                self.meter.reading_j,
+                sums_uS[index],
             )
+        self._add_reads(sums_uS, voltages, outputs)
+
+    def _add_reads(
+        self, sums_uS: NDArray[np.float64], voltages: Sequence[float], outputs: int
+    ) -> None:
+        """Meter the energy of rows that were read."""
+        kernels.add_reads(
+            sums_uS,
+            energy.read_row_energy_j(outputs),
+            np.array([energy.line_energy_j(read_v) for read_v in voltages]),
+            np.array([energy.read_cell_energy_j(read_v) for read_v in voltages]),
+            self.meter.reading_j,
+        )
 
     def _read_detailed(
         self, array: CellArray, first: int, planes: tuple[int, ...], codes: NDArray[np.uint8]
@@ -109,15 +120,13 @@ class Forward:
         number, outputs = array.geometry.number, array.geometry.outputs
         voltages = self._read_voltages(array, planes)
         into = np.empty(codes.shape, np.uint8)
+        sums_uS = np.empty(codes.shape[:2])
         detailed.read_rows(
             array.cells._replace(conductance_uS=array.read_uS),
             np.array(planes, np.int64),
             first,
             np.array(voltages),
             self.converters.read_full_scale_ua(number),
-            energy.read_row_energy_j(outputs),
-            np.array([energy.line_energy_j(read_v) for read_v in voltages]),
-            np.array([energy.read_cell_energy_j(read_v) for read_v in voltages]),
             detailed.NO_GAIN,
             array.traps,
             read_noise(array.effects.read_noise, self.converters, number),
@@ -125,9 +134,10 @@ class Forward:
             energy.read_row_ticks(),
             array.reading,
             into,
-            self.meter.reading_j,
+            sums_uS,
         )
         codes[...] = into
+        self._add_reads(sums_uS, voltages, outputs)
 
     def multiply1(self, array1: CellArray, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Array 1 alone."""

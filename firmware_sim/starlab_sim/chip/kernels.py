@@ -208,19 +208,34 @@ def read_rows(
     plane: Conductance,
     read_v: float,
     full_scale_ua: float,
-    converters_j: float,
-    line_j: float,
-    cell_j: float,
     codes: NDArray[np.uint8],
-    energy_j: Sums,
+    sums_uS: Sums,
 ) -> None:
-    """READ of every cell of some rows of one plane; adds its energy row by row."""
+    """READ of every cell of some rows of one plane: codes, and the conductance of each row."""
     for i in range(plane.shape[0]):
         sum_uS = 0.0
         for j in range(plane.shape[1]):
             conductance_uS = np.float64(plane[i, j])
             sum_uS += conductance_uS
             codes[i, j] = np.uint8(digitise(read_v * conductance_uS, 255.0, full_scale_ua))
-        energy_j[CELLS] += cell_j * sum_uS
-        energy_j[CONVERTERS] += converters_j
-        energy_j[LINES] += line_j
+        sums_uS[i] = sum_uS
+
+
+@compiled
+def add_reads(
+    sums_uS: Sums, converters_j: float, line_j: Sums, cell_j: Sums, energy_j: Sums
+) -> None:
+    """Add the energy of READ, row by row: the same bits however the rows are cut into chunks.
+
+    Args:
+        sums_uS: Summed conductance of each row, (planes, rows).
+        converters_j: Energy of a row's conversions.
+        line_j: Energy of driving a row of each plane, (planes,).
+        cell_j: Energy per uS of a cell, (planes,).
+        energy_j: Grows.
+    """
+    for i in range(sums_uS.shape[1]):
+        for p in range(sums_uS.shape[0]):
+            energy_j[CELLS] += cell_j[p] * sums_uS[p, i]
+            energy_j[CONVERTERS] += converters_j
+            energy_j[LINES] += line_j[p]

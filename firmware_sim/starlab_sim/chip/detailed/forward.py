@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
-from starlab_sim.chip.counters import CELLS, CONVERTERS, LINES
+from starlab_sim.chip.counters import CELLS
 from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Traps
 from starlab_sim.chip.detailed.telegraph import add_traps
 from starlab_sim.chip.kernels import Rows, Sums, add_fixed1, add_fixed2, add_rows, digitise, rows_on
@@ -308,9 +308,6 @@ def read_rows(
     first_row: int,
     read_v: Sums,
     full_scale_ua: float,
-    converters_j: float,
-    line_j: Sums,
-    cell_j: Sums,
     gain: Floats,
     traps: Traps,
     noise: Noise,
@@ -318,9 +315,9 @@ def read_rows(
     ticks_each: int,
     rng: np.random.Generator,
     codes: NDArray[np.uint8],
-    energy_j: Sums,
+    sums_uS: Sums,
 ) -> None:
-    """READ of every cell of some rows; adds its energy plane by plane and row by row.
+    """READ of every cell of some rows.
 
     Args:
         cells: The array.
@@ -328,9 +325,6 @@ def read_rows(
         first_row: Which row is the first of ``codes``.
         read_v: Read voltage over the cells of each plane, (p,).
         full_scale_ua: Current of code 255.
-        converters_j: Energy of a row's conversions.
-        line_j: Energy of driving a row of each plane, (p,).
-        cell_j: Energy per uS of a cell, (p,).
         gain: Shape (2, inputs, outputs): factors on the currents of cells, or nothing.
         traps: Where they are.
         noise: Of the conversions.
@@ -338,7 +332,7 @@ def read_rows(
         ticks_each: Time that a row of one plane takes; the planes of a row follow one another.
         rng: What noise is drawn from.
         codes: Result, (p, rows, outputs).
-        energy_j: Grows by the energy.
+        sums_uS: Result, (p, rows): summed conductance.
     """
     _, rows, outputs = codes.shape
     draws = np.zeros((rows, len(planes), outputs) if noise.on else (1, 1, 1))
@@ -367,6 +361,4 @@ def read_rows(
                     codes[p, i, j] = np.uint8(
                         digitise(read_v[p] * conductance_uS, 255.0, full_scale_ua)
                     )
-            energy_j[CELLS] += cell_j[p] * sum_uS
-            energy_j[CONVERTERS] += converters_j
-            energy_j[LINES] += line_j[p]
+            sums_uS[p, i] = sum_uS

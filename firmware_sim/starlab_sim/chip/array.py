@@ -20,7 +20,7 @@ from starlab_sim.chip.motions import (
     pulse_energies_j,
 )
 from starlab_sim.chip.pulsing import Motion, form_rows, pulse_rows
-from starlab_sim.chip.wires import Wired
+from starlab_sim.chip.wires import wires_of
 from starlab_sim.devices import (
     NOMINAL_FORM_WIDTH_NS,
     THRESHOLD_MV,
@@ -130,7 +130,7 @@ class CellArray:
                 statistics.target_uS, statistics.spread_uS, statistics.yield_fraction
             )
         self.formable = formable_cells(self.geometry, self._fabrication, self._forming)
-        self.wires = _wires(self.geometry, effects)
+        self.wires = wires_of(self.geometry, effects)
         self.traits: Traits | None = None
         if any(name in _DETAILED for name in effects.on):
             self.traits = traits(self.geometry, self._traits_seed, effects)
@@ -385,16 +385,6 @@ class CellArray:
         if self.wires is None:
             return detailed.NO_DROP
         return self.wires.drop_mv(self.conductance_uS, mask, first_row, conditions.amplitude_mv)
-
-
-def _wires(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
-    """The wires of an array; None: nothing resists."""
-    if effects.wires is None:
-        return None
-    regulation = effects.load_regulation
-    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
-    wired = Wired(geometry, effects.wires, supply_ohm)
-    return None if wired.layout.ideal else wired
 
 
 def _of_life(seed: np.random.SeedSequence, life: int) -> np.random.Generator:

@@ -19,7 +19,7 @@ from starlab_sim.chip.wires.programming import (
 )
 from starlab_sim.chip.wires.reading import seen_rows
 from starlab_sim.chip.wires.solving import TOLERANCE
-from starlab_sim.chip.wires.wired import Wired, ideal
+from starlab_sim.chip.wires.wired import Wired, ideal, wires_of
 
 __all__ = [
     "EXACT",
@@ -41,4 +41,5 @@ __all__ = [
     "renew_gain",
     "seen_rows",
     "sums_through_wires",
+    "wires_of",
 ]

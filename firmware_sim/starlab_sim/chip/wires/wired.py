@@ -19,7 +19,7 @@ from starlab_sim.chip.wires.programming import (
     row_drops,
 )
 from starlab_sim.chip.wires.reading import seen_rows
-from starlab_sim.effects import Wires
+from starlab_sim.effects import Effects, Wires
 from starlab_spec.geometry import MINUS, PLUS, ArrayGeometry
 
 Cells = NDArray[np.float32]
@@ -147,6 +147,16 @@ def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLi
         pulsed_lines(layout, PLUS, relaxations, supply_ohm),
         pulsed_lines(layout, MINUS, relaxations, supply_ohm),
     )
+
+
+def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
+    """The wires of an array under these effects; None: nothing resists."""
+    if effects.wires is None:
+        return None
+    regulation = effects.load_regulation
+    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
+    wired = Wired(geometry, effects.wires, supply_ohm)
+    return None if wired.layout.ideal else wired
 
 
 def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:

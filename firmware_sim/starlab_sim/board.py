@@ -116,7 +116,7 @@ class Board:
             Opcode.WRITE_MEM: self._write_memory,
             Opcode.GET_SUPPLY: self._get_supply,
             Opcode.SET_SUPPLY: self._set_supply,
-            Opcode.START: self._start,
+            Opcode.START: lambda command, t: self._operate(command, _word(t, t.data)),
             Opcode.ABORT: lambda *_: b"",  # in its turn there is nothing left to stop
             Opcode.IDENTIFY: lambda *_: encode_json(self.identity()),
             Opcode.EMULATOR: self._emulate,
@@ -337,9 +337,6 @@ class Board:
         command.state.check_faults()
         index, state = transaction.address, command.state
         return _reading(state, index, state.supplies.set(index, code, now_s=command.now_s))
-
-    def _start(self, command: _Command, transaction: Transaction) -> bytes:
-        return self._operate(command, _word(transaction, transaction.data))
 
     def _operate(self, command: _Command, operation: int) -> bytes:
         state = command.state

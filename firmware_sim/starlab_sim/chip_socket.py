@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip import ALL, Chip, Meter, Store, Volatile, resume_noise
+from starlab_sim.chip import ALL, Chip, Meter, Store, Volatile, resume_noise, resume_wires
 from starlab_sim.effects import Effects
 from starlab_sim.specimen import Specimen
 
@@ -107,6 +107,7 @@ class ChipSocket:
         kept: Holding,
         content: NDArray[np.void],
         noise: Mapping[str, Mapping[str, Any]],
+        wires: Mapping[str, NDArray[Any]],
         *,
         pulses: int,
         ticks: int,
@@ -117,6 +118,7 @@ class ChipSocket:
             kept: What held it: which chip, and whose generators the board's are from now on.
             content: Its cells and totals, type :data:`starlab_sim.chip.CHIP`.
             noise: As of :func:`starlab_sim.chip.resume_noise`.
+            wires: As of :func:`starlab_sim.chip.resume_wires`.
             pulses: Pulses on all chips ever of the board that it was in: this one has applied as
                 many, or those that it has where these are more.
             ticks: Emulated time since that board was made; this one's from now on.
@@ -140,6 +142,7 @@ class ChipSocket:
         self._store.label = holding.label()
         chip = kept.specimen.make(self._store, life=1, passed_ticks=holding.ticks_before)
         resume_noise(chip, noise)
+        resume_wires(chip, wires)
         self._fitted = holding, chip
         self._store.commit(meter)
 

@@ -13,7 +13,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip import CHIP, Volatile, noise_states, resume_noise
+from starlab_sim.chip import (
+    CHIP,
+    Volatile,
+    noise_states,
+    resume_noise,
+    resume_wires,
+    wire_states,
+)
 from starlab_sim.chip_socket import ChipSocket, Holding
 from starlab_sim.emulator_commands import EmulatorRequest
 from starlab_sim.errors import Refused
@@ -31,6 +38,7 @@ _PAGE_BYTES: Final = 1 << 16
 _PAGES: Final = "memory.pages"
 _PAGE_NUMBERS: Final = "memory.page_numbers"
 _REGISTERS: Final = "registers"
+_WIRES: Final = "wires."
 
 
 def take(
@@ -60,6 +68,7 @@ def take(
     }
     arrays = {
         **dict(_flat(socket.chip.content)),
+        **wire_states(socket.chip),
         _REGISTERS: np.frombuffer(state.registers.content, np.uint8),
     }
     if memory_bytes is not None:
@@ -85,6 +94,8 @@ class Restorable:
     """Cells and totals, type :data:`starlab_sim.chip.CHIP`."""
     noise: Mapping[str, Mapping[str, Any]]
     """Where the sources of noise are."""
+    wires: Mapping[str, NDArray[Any]]
+    """What the wires remember."""
     registers: bytes
     """The whole register file."""
     supplies: Mapping[str, Any]
@@ -105,6 +116,7 @@ class Restorable:
         header, arrays = file.header, dict(file.arrays)
         try:
             registers = arrays.pop(_REGISTERS).tobytes()
+            wires = {name: arrays.pop(name) for name in file.arrays if name.startswith(_WIRES)}
             pages = _pages(arrays) if header["memory"] else None
             found = cls(
                 holding=Holding.of(json.dumps(header["holding"]).encode()),
@@ -112,6 +124,7 @@ class Restorable:
                 ticks=int(header["emulated_ticks"]),
                 content=_content(Snapshot(header, arrays)),
                 noise=dict(header["noise"]),
+                wires=wires,
                 registers=registers,
                 supplies=dict(header["supplies"]),
                 pages=pages,
@@ -119,7 +132,9 @@ class Restorable:
             SupplyRack().put_back(found.supplies, found.generators)
             scratch = Volatile()
             scratch.content[...] = found.content
-            resume_noise(found.holding.specimen.make(scratch, life=1), found.noise)
+            trial = found.holding.specimen.make(scratch, life=1)
+            resume_noise(trial, found.noise)
+            resume_wires(trial, found.wires)
         except SnapshotError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, Refused) as error:
@@ -144,6 +159,7 @@ class Restorable:
             self.holding,
             self.content,
             self.noise,
+            self.wires,
             pulses=self.pulses,
             ticks=self.ticks,
         )

@@ -4,6 +4,7 @@ import gc
 import json
 import multiprocessing
 import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.sim.conftest import Bench
 
 from starlab_sim import Board, Specimen
 from starlab_sim.chip import CHIP, Chip, generators
-from starlab_sim.effects import ALL, CycleNoise, Effects
+from starlab_sim.effects import ALL, CycleNoise, Effects, Retention, Wires
 from starlab_sim.snapshot import Restorable
 from starlab_sim.state_file import StateFile
 from starlab_spec.errors import SnapshotError
@@ -60,9 +61,10 @@ def restored(data: bytes, specimen: Specimen | None = None) -> Bench:
 
 
 def learner(specimen: Specimen) -> Bench:
-    """A board, powered up, with 1,000 random samples in its memory."""
+    """A board, powered up and settled, with 1,000 random samples in its memory."""
     bench = Bench(specimen)
     bench.power_up()
+    time.sleep(0.01)
     load(bench)
     return bench
 
@@ -119,8 +121,10 @@ def _trained_in_another_process(path: Path, answer: Path) -> None:
         Specimen(seed=1, effects=NOISY),
         Specimen(seed=2, device="measured"),
         Specimen(seed=3, effects=ALL),
+        Specimen(seed=4, effects=Effects(wires=Wires())),
+        Specimen(seed=5, effects=Effects(retention=Retention())),
     ],
-    ids=["cycle noise", "measured", "all effects"],
+    ids=["cycle noise", "measured", "all effects", "wires", "retention"],
 )
 def test_training_goes_on_as_if_it_had_never_been_interrupted(specimen: Specimen) -> None:
     bench = learner(specimen)
@@ -162,7 +166,8 @@ def test_a_snapshot_holds_every_field_of_the_store_and_every_source_of_noise() -
             found |= leaves(inner, f"{prefix}{name}.") if inner.names else {f"{prefix}{name}"}
         return found
 
-    assert file.arrays.keys() == leaves(CHIP) | {"registers"}
+    wires = {f"wires.array{n}.{part}" for n in (1, 2) for part in ("gain", "steps_left")}
+    assert file.arrays.keys() == leaves(CHIP) | {"registers"} | wires
     # whatever the chip reaches that draws numbers
     reached, todo = [], [bench.board.chip]
     seen: set[int] = set()

@@ -1,6 +1,13 @@
 """The emulated chip: cells, converters, learning, energy. Knows no register and no frame."""
 
 from starlab_sim.chip.batches import Aborted, Inference, Progress, Training
+from starlab_sim.chip.beside_store import (
+    generators,
+    noise_states,
+    resume_noise,
+    resume_wires,
+    wire_states,
+)
 from starlab_sim.chip.chip import Chip
 from starlab_sim.chip.constants import CONSTANTS, Constant
 from starlab_sim.chip.converters import Converters, Rails
@@ -13,7 +20,6 @@ from starlab_sim.chip.learning import (
     TuningStep,
     targets_of,
 )
-from starlab_sim.chip.noise import generators, noise_states, resume_noise
 from starlab_sim.chip.store import ALL, CHIP, Store, Volatile
 from starlab_sim.chip.warming import warm_up
 from starlab_sim.devices import Forming, PulseConditions
@@ -47,6 +53,8 @@ __all__ = [
     "generators",
     "noise_states",
     "resume_noise",
+    "resume_wires",
     "targets_of",
     "warm_up",
+    "wire_states",
 ]

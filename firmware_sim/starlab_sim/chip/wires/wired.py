@@ -3,7 +3,8 @@
 Moves no cell and converts no current.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +132,25 @@ class Wired:
     def learnt(self, steps: int) -> None:
         """So many learning steps were done."""
         self._steps_left = max(self._steps_left - steps, 0)
+
+    def keep(self) -> dict[str, NDArray[Any]]:
+        """What the next learning step depends on beside the cells: gains that still hold."""
+        gain = self._gain if self._steps_left else self._gain[:0]
+        return {"steps_left": np.array(self._steps_left, np.int64), "gain": gain}
+
+    def resume(self, kept: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with gains that :meth:`keep` gave.
+
+        Raises:
+            KeyError, ValueError: It never gave these.
+        """
+        gain, steps_left = kept["gain"], int(kept["steps_left"])
+        shape = (2, self.layout.inputs, self.layout.outputs)
+        if not 0 <= steps_left <= self._refresh_steps:
+            raise ValueError(f"gains that hold for {steps_left} steps")
+        if steps_left and (gain.shape != shape or gain.dtype != np.float32):
+            raise ValueError(f"gains of type {gain.dtype} {gain.shape}, expected {shape}")
+        self._gain, self._steps_left = gain.copy(), steps_left
 
     def forget(self) -> None:
         """Cells changed otherwise than by learning: the next step takes new gains."""

@@ -100,9 +100,9 @@ def _retention() -> Section:
         law = retention.resting_uS + (start - retention.resting_uS) * kept
         mean, std = cells[:, index].mean(axis=1), cells[:, index].std(axis=1)
         quantiles = np.quantile(cells[:, index], (0.05, 0.95), axis=1)
-        (line,) = left.semilogx(times, law, lw=1)
-        left.fill_between(times, *quantiles, alpha=0.25, color=line.get_color())
-        left.semilogx(times, mean, "o", ms=2, color=line.get_color())
+        (line,) = left.semilogx(times, law - start, lw=1, label=f"from {start:g} uS")
+        left.fill_between(times, *(quantiles - start), alpha=0.15, color=line.get_color())
+        left.semilogx(times, mean - start, "o", ms=2, color=line.get_color())
         if index in (1, 2):
             walk = retention.walk_uS * math.sqrt(decades[-1])
             checks += [
@@ -124,13 +124,16 @@ def _retention() -> Section:
                 ),
             ]
     left.set_xlabel("time after the last pulse, s")
-    left.set_ylabel("conductance, uS")
+    left.set_ylabel("change of conductance, uS")
+    left.legend(fontsize=8)
     for cell in range(12):
         right.semilogx(times, cells[:, 2, 1000 * cell], lw=0.8)
     right.set_xlabel("time after the last pulse, s")
     right.set_ylabel("single cells, uS")
     plot = Plot(
-        "devices-retention", "48 days: means, 5 and 95 % (lines: the law); single cells", figure
+        "devices-retention",
+        "48 days: means, 5 and 95 % of the cells (lines: the law); single cells",
+        figure,
     )
     text = (
         "Conductances relax towards a resting one by a share per decade of time, and walk at"

@@ -155,18 +155,26 @@ def multiply2(
     index = 0
     rows = first[255]  # rows that are ever on
     slots_left = int(readout.levels1)
+    direct = gain.size == 0 and traps.column.size == 0
+    conductance_uS = cells.conductance_uS
     while index < rows:
         count = int(hidden[order[index]])
         stop = first[256 - count]
         while index < stop:
-            one[0] = order[index]
+            index += 1
+            if direct:
+                j = order[index - 1]
+                for k in range(classes):
+                    plus[k] += conductance_uS[PLUS, j, k]
+                    minus[k] += conductance_uS[MINUS, j, k]
+                continue
+            one[0] = order[index - 1]
             sum_rows(cells, PLUS, one, 1, gain, traps, ticks, more)
             for k in range(classes):
                 plus[k] += more[k]
             sum_rows(cells, MINUS, one, 1, gain, traps, ticks, more)
             for k in range(classes):
                 minus[k] += more[k]
-            index += 1
         run = count - (int(hidden[order[index]]) if index < rows else 0)
         slots_left -= run
         for k in range(classes):

@@ -46,26 +46,35 @@ def is_full(key: np.uint64, full: float, period_ticks: float, ticks: int) -> boo
     """Whether a trap is full at some time, which is not negative."""
     position = ticks / period_ticks
     number = np.int64(position)
-    upto = float(position - number)
-    for _ in range(PERIODS_MAX):
-        hashed = mixed(key + np.uint64(number) * _GOLDEN)
-        chance = unit(hashed)
-        events = 0
-        while chance >= _AT_MOST[events]:
-            events += 1
-        last = -1.0
-        drawn = hashed
-        for _ in range(events):
-            hashed = mixed(hashed + _GOLDEN)
-            at = float(unit(hashed))
-            if at <= upto and at > last:
-                last = at
+    upto = position - number
+    period = mixed(key + np.uint64(number) * _GOLDEN)
+    chance = unit(period)
+    events = 0
+    while chance >= _AT_MOST[events]:
+        events += 1
+    past = 0
+    latest = -1.0
+    hashed = period
+    drawn = period
+    for _ in range(events):
+        hashed = mixed(hashed + _GOLDEN)
+        at = float(unit(hashed))
+        if at <= upto:
+            past += 1
+            if at > latest:
+                latest = at
                 drawn = hashed
-        if last >= 0.0:
-            return unit(mixed(drawn ^ _MIX2)) < full
-        upto = 1.0
-        number -= 1
-    return unit(mixed(key)) < full
+    if 0 < past < events:
+        return unit(mixed(drawn ^ _MIX2)) < full
+    # the state that a period with events ends in belongs to the period, so that those of earlier
+    # periods need not be looked at one by one
+    if past == 0:
+        for _ in range(PERIODS_MAX):
+            number -= 1
+            period = mixed(key + np.uint64(number) * _GOLDEN)
+            if unit(period) >= _AT_MOST[0]:
+                break
+    return unit(mixed(period ^ _MIX2)) < full
 
 
 @compiled

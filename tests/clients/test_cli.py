@@ -541,7 +541,8 @@ def test_without_the_server_serve_says_what_to_install(monkeypatch: pytest.Monke
 def test_every_command_takes_json_and_has_help() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
-        result = CliRunner().invoke(app, [command.callback.__name__, "--help"])
+        name = command.callback.__name__.replace("_", "-")
+        result = CliRunner().invoke(app, [name, "--help"])
         assert result.exit_code == 0
         assert "--json" in result.output
 

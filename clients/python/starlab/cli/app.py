@@ -26,18 +26,14 @@ app = typer.Typer(
 )
 _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
+    "Models": (fitting.fit_device,),
     "Boards": (boards.boards, boards.supplies, energy.counters, energy.energy),
     "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
 }
-_NAMED: Final[dict[str, tuple[str, Callable[..., None]]]] = {
-    "fit-device": ("Processes", fitting.fit_device_command)
-}
 for group, commands in _GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=group)(command)
-for name, (group, command) in _NAMED.items():
-    app.command(name, rich_help_panel=group)(command)
 
 app.add_typer(snapshots.app, name="snapshot", rich_help_panel="Boards")
 

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from starlab import fitting
 from starlab.cli.terminal import Json, Terminal, reporting
 from starlab.errors import InvalidInput
-from starlab.fitting import KINDS, LEAST_PULSES, FittedDevice, fit_device
+from starlab.fitting import KINDS, LEAST_PULSES, FittedDevice
 from starlab.pulse_trains import read_trains
 
 
-def fit_device_command(
+def fit_device(
     pulses: Annotated[
         Path,
         typer.Argument(
@@ -49,7 +50,7 @@ def fit_device_command(
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{pulses}: {error}") from None
         trains_uS, kinds = read_trains(text)
-        fitted = fit_device(
+        fitted = fitting.fit_device(
             trains_uS,
             kinds,
             name=pulses.stem[:32] if name is None else name,

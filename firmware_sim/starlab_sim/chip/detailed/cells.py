@@ -79,8 +79,6 @@ NO_GAIN: Final = np.zeros((0, 0, 0), np.float32)
 """Wires that are ideal: every cell contributes its whole current to its column."""
 NO_DROP: Final = np.zeros((0, 0, 0), np.float32)
 """Wires that are ideal: every cell gets the whole voltage of a pulse."""
-NO_TUNING_DROP: Final = np.zeros((0, 0, 0, 0), np.float32)
-"""The same for the passes of learning, by kind of pulse and plane."""
 NO_FORMING_VOLTAGES: Final = np.zeros((0, 0, 0), np.float32)
 """Every cell is formed by a pulse above the common threshold."""
 

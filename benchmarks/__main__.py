@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import emulation, link, report, rest, startup
+from benchmarks import authors, emulation, link, report, rest, startup
 from benchmarks.measure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "emulation": emulation.figures,
     "startup": startup.figures,
     "link": link.figures,
+    "authors": authors.figures,
     "rest": rest.figures,
 }
 DOCS = Path(__file__).parents[1] / "docs"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from benchmarks import crossbar
 from benchmarks.measure import Figure, at_most, interleaved, seconds, times_faster
 from benchmarks.peer import worker
 from benchmarks.working_point import CONVERTERS, READING, TARGET_OFF, TARGET_ON, stage
@@ -158,9 +159,37 @@ def figures(rounds: int) -> Iterator[Figure]:
         None,
         "its layers and optimiser",
     )
+    yield wired(rounds)
     cell_bytes = bytes_per_cell()
     yield Figure(
         GROUP, "memory of a cell", cell_bytes, "bytes", target=at_most(cell_bytes, 64, "bytes")
+    )
+
+
+def wired(rounds: int) -> Figure:
+    """One vector through an array whose lines resist, from scratch."""
+    cells = crossbar.random_cells(crossbar.LINES)
+    ours = partial(crossbar.cold, crossbar.LINES, cells)
+    sides: dict[str, Callable[[], float]] = {"ours": lambda: seconds(ours) * 1e3}
+    name = "badcrossbar"
+    with worker(crossbar.WORKER, **crossbar.for_badcrossbar(cells)) as peer:
+        if peer is not None:
+            name = f"badcrossbar {peer.versions['badcrossbar']}"
+            sides["theirs"] = lambda: peer.measure("solve") * 1e3
+        median = interleaved(sides, rounds)
+    theirs = median.get("theirs")
+    ratio = None if theirs is None else theirs / median["ours"]
+    return Figure(
+        GROUP,
+        "VMM with wire resistance",
+        median["ours"],
+        "ms",
+        peer=name,
+        peer_value=theirs,
+        ratio=ratio,
+        quoted="1.4 s",
+        target=times_faster(ratio, 100, "badcrossbar"),
+        note="784 x 100 cells, cold start; errors in validation.md",
     )
 
 

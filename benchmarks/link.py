@@ -1,21 +1,27 @@
-"""The wire protocol over loopback UDP, against a bare UDP echo. Changes no cell.
+"""The wire protocol over loopback UDP, against a bare UDP echo and a bare windowed transfer.
 
-The peers' figures are quoted: CERN's ControlHub and uHAL, and LiteX, need boards of their own.
+Changes no cell. What is quoted, CERN's ControlHub and uHAL and LiteX, needs boards of its own.
 """
 
 import random
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
+from benchmarks import bulk
 from benchmarks.measure import Figure, at_least, at_most, interleaved, seconds
 from benchmarks.processes import emulator, process
 
 from starlab_host.links import open_link
 from starlab_host.links.base import Link
 from starlab_host.session import Session
-from starlab_spec.wire.frames import JUMBO_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
+from starlab_spec.wire.frames import (
+    FRAME_OVERHEAD_BYTES,
+    JUMBO_PAYLOAD_BYTES,
+    MAX_PAYLOAD_BYTES,
+)
 from starlab_spec.wire.transactions import (
     Transaction,
     read_memory,
@@ -25,11 +31,48 @@ from starlab_spec.wire.transactions import (
 
 GROUP = "Link, loopback UDP, with CRC"
 ROUND_TRIPS = 2000
+LOSSY_ROUND_TRIPS = 500
 TRANSFERS = 8
-ARRAY_BYTES = 2 * 784 * 100 * 4
-"""What a conductance map of array 1 takes: 627 kB."""
+ARRAY = bytes(2 * 784 * 100 * 4)
+"""As much as a conductance map of array 1 takes: 627 kB."""
 REGISTERS_PER_FRAME = MAX_PAYLOAD_BYTES // 16
-LOSS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Conditions under which the array is transferred."""
+
+    payload_bytes: int
+    """Of our frames; both sides send datagrams of the same length."""
+    loss: float = 0.0
+    """Part of the datagrams that is lost, in each direction."""
+    target_mb_s: float | None = None
+    """What must be reached; none: told for orientation."""
+    quoted: str = ""
+    """What CERN's ControlHub reaches."""
+
+    @property
+    def datagram_bytes(self) -> int:
+        """Length of the datagrams."""
+        return self.payload_bytes + FRAME_OVERHEAD_BYTES
+
+    def __str__(self) -> str:
+        """As the report says it."""
+        return f"{self.datagram_bytes}-byte datagrams" + (self.losing and f", {self.losing}")
+
+    @property
+    def losing(self) -> str:
+        """The loss, as the report says it; nothing if there is none."""
+        return f"{100 * self.loss:g} % loss each way" if self.loss else ""
+
+
+CLEAN = Way(MAX_PAYLOAD_BYTES, 0.0, 40, "19-21 MB/s")
+LOSING = (
+    Way(MAX_PAYLOAD_BYTES, 0.001),
+    Way(MAX_PAYLOAD_BYTES, 0.01, 20, "2.3 MB/s"),
+    Way(MAX_PAYLOAD_BYTES, 0.05),
+)
+JUMBO = Way(JUMBO_PAYLOAD_BYTES, 0.0, 100)
 
 
 class Lossy:
@@ -58,34 +101,28 @@ class Lossy:
         self._link.close()
 
 
-class Commands:
+class Ours:
     """Pieces of work on a session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def round_trip_us(self) -> float:
-        """One command with one register read after the other; microseconds each."""
-        command = [read_registers(0x100, 1)]
-        return self._each(ROUND_TRIPS, command, read_only=True) * 1e6
-
-    def exactly_once_us(self) -> float:
-        """The same as a command that needs the reply cache."""
-        return self._each(ROUND_TRIPS, [read_registers(0x100, 1)]) * 1e6
+    def command_us(self, times: int, *, read_only: bool) -> float:
+        """One command with one register read after the other; microseconds each, the mean."""
+        return self._each(times, [read_registers(0x100, 1)], read_only=read_only) * 1e6
 
     def registers_per_s(self) -> float:
         """Single register reads, a frame full of them to a command; thousands a second."""
-        command = [read_registers(0x100, 1)] * REGISTERS_PER_FRAME
+        command = [read_registers(4 * index, 1) for index in range(REGISTERS_PER_FRAME)]
         return REGISTERS_PER_FRAME / self._each(ROUND_TRIPS // 10, command, read_only=True) / 1e3
 
-    def write_mb_s(self) -> float:
-        """Memory written, MB/s."""
-        return ARRAY_BYTES / self._each(TRANSFERS, [write_memory(0, bytes(ARRAY_BYTES))]) / 1e6
+    def write(self) -> None:
+        """Write the array to memory."""
+        self._session.execute([write_memory(0, ARRAY)])
 
-    def read_mb_s(self) -> float:
-        """Memory read, MB/s."""
-        command = [read_memory(0, ARRAY_BYTES)]
-        return ARRAY_BYTES / self._each(TRANSFERS, command, read_only=True) / 1e6
+    def read(self) -> None:
+        """Read it from memory."""
+        self._session.execute([read_memory(0, len(ARRAY))], read_only=True)
 
     def _each(
         self, times: int, transactions: Sequence[Transaction], *, read_only: bool = False
@@ -97,16 +134,39 @@ class Commands:
         return seconds(work) / times
 
 
+def link_to(url: str, loss: float) -> Link:
+    """A link that loses datagrams, or just a link."""
+    return Lossy(open_link(url), loss, random.Random(1)) if loss else open_link(url)
+
+
 @contextmanager
-def session(payload_bytes: int, loss: float) -> Iterator[Session]:
+def ours(way: Way) -> Iterator[Ours]:
     """A session with an emulated board of its own."""
     with emulator() as url:
-        link = Lossy(open_link(url), loss, random.Random(1)) if loss else open_link(url)
-        session = Session.open(link, client_name="bench", payload_bytes=payload_bytes)
-        try:
-            yield session
-        finally:
-            session.close()
+        link = link_to(url, way.loss)
+        session = Session.open(link, client_name="bench", payload_bytes=way.payload_bytes)
+        with closing(session):
+            if session.granted.payload_bytes != way.payload_bytes:
+                raise RuntimeError(f"the loopback interface takes no {way.datagram_bytes} bytes")
+            yield Ours(session)
+
+
+@contextmanager
+def bare(way: Way) -> Iterator[bulk.Client]:
+    """A bare transfer with a far end of its own."""
+    with process("benchmarks.bulk") as port:
+        with closing(link_to(f"udp://127.0.0.1:{int(port)}", way.loss)) as link:
+            yield bulk.Client(link, way.datagram_bytes)
+
+
+def mb_s(transfer: Callable[[], object]) -> float:
+    """Rate of transfers of the array, one after the other."""
+
+    def work() -> None:
+        for _ in range(TRANSFERS):
+            transfer()
+
+    return TRANSFERS * len(ARRAY) / seconds(work) / 1e6
 
 
 def echo_us(server: socket.socket) -> float:
@@ -126,25 +186,28 @@ def figures(rounds: int) -> Iterator[Figure]:
         port = stack.enter_context(process("benchmarks.echo"))
         echo = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         echo.connect(("127.0.0.1", int(port)))
-        clean = Commands(stack.enter_context(session(MAX_PAYLOAD_BYTES, 0.0)))
-        losing = Commands(stack.enter_context(session(MAX_PAYLOAD_BYTES, LOSS)))
-        large = stack.enter_context(session(JUMBO_PAYLOAD_BYTES, 0.0))
-        jumbo = Commands(large)
-        sides: dict[str, Callable[[], float]] = {
-            "echo": partial(echo_us, echo),
-            "round trip": clean.round_trip_us,
-            "exactly once": clean.exactly_once_us,
-            "registers": clean.registers_per_s,
-            "write": clean.write_mb_s,
-            "read": clean.read_mb_s,
-            "lossy write": losing.write_mb_s,
-            "lossy read": losing.read_mb_s,
-            "jumbo write": jumbo.write_mb_s,
-            "jumbo read": jumbo.read_mb_s,
-        }
+        sides: dict[str, Callable[[], float]] = {"echo": partial(echo_us, echo)}
+        for way in (CLEAN, *LOSING, JUMBO):
+            us, peer = stack.enter_context(ours(way)), stack.enter_context(bare(way))
+            if way is CLEAN:
+                for name, read_only in (("exactly once", False), ("read only", True)):
+                    sides[name] = partial(us.command_us, ROUND_TRIPS, read_only=read_only)
+                sides["registers"] = us.registers_per_s
+            elif way in LOSING:
+                sides[f"command {way}"] = partial(us.command_us, LOSSY_ROUND_TRIPS, read_only=False)
+            sides[f"write {way}"] = partial(mb_s, us.write)
+            sides[f"bare write {way}"] = partial(mb_s, partial(peer.write, ARRAY))
+            sides[f"read {way}"] = partial(mb_s, us.read)
+            sides[f"bare read {way}"] = partial(mb_s, partial(peer.read, len(ARRAY)))
         median = interleaved(sides, rounds)
+    yield from _commands(median)
+    for way in (CLEAN, *LOSING, JUMBO):
+        for direction in ("write", "read"):
+            yield _transfer(median, way, direction)
 
-    for work, key in (("one command, round trip", "exactly once"), ("read only", "round trip")):
+
+def _commands(median: Mapping[str, float]) -> Iterator[Figure]:
+    for work, key in (("one command, round trip", "exactly once"), ("read only", "read only")):
         yield Figure(
             GROUP,
             work,
@@ -156,6 +219,9 @@ def figures(rounds: int) -> Iterator[Figure]:
             target=at_most(median[key], 150, "us"),
             note="CERN ControlHub 255-280 us, litex_server 416 us, quoted",
         )
+    for way in LOSING:
+        value = median[f"command {way}"]
+        yield Figure(GROUP, f"one command, {way.losing}, mean", value, "us")
     rate = 1e3 / median["exactly once"]
     yield Figure(
         GROUP, "commands one after the other", rate, "k/s", target=at_least(rate, 5, "k/s")
@@ -169,21 +235,19 @@ def figures(rounds: int) -> Iterator[Figure]:
         quoted="176 k/s",
         target=at_least(median["registers"], 200, "k/s"),
     )
-    transfers = [
-        ("", "1472-byte datagrams", 40, "19-21 MB/s"),
-        ("lossy ", "1472-byte datagrams, 1 % loss each way", 20, "2.3 MB/s"),
-    ]
-    if large.granted.payload_bytes == JUMBO_PAYLOAD_BYTES:
-        transfers.append(("jumbo ", "8932-byte datagrams", 100, ""))
-    for kind, work, limit, quoted in transfers:
-        for direction in ("write", "read"):
-            rate = median[kind + direction]
-            yield Figure(
-                GROUP,
-                f"{direction} 627 kB, {work}",
-                rate,
-                "MB/s",
-                peer="CERN ControlHub" if quoted else "",
-                quoted=quoted,
-                target=at_least(rate, limit, "MB/s"),
-            )
+
+
+def _transfer(median: Mapping[str, float], way: Way, direction: str) -> Figure:
+    rate, peer_rate = median[f"{direction} {way}"], median[f"bare {direction} {way}"]
+    limit = way.target_mb_s
+    return Figure(
+        GROUP,
+        f"{direction} 627 kB, {way}",
+        rate,
+        "MB/s",
+        peer="bare windowed transfer in Python",
+        peer_value=peer_rate,
+        ratio=rate / peer_rate,
+        target=None if limit is None else at_least(rate, limit, "MB/s"),
+        note=f"CERN ControlHub {way.quoted}, quoted" if way.quoted else "",
+    )

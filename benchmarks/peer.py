@@ -41,6 +41,12 @@ class Peer:
         self._ask.flush()
         return float(self._answer())
 
+    def numbers(self, work: str) -> NDArray[np.float64]:
+        """Let it do a piece of work; returns what it found."""
+        self._ask.write(work + "\n")
+        self._ask.flush()
+        return np.array(self._answer(), np.float64)
+
     def _answer(self) -> Any:
         line = self._answers.readline()
         if not line:
@@ -48,15 +54,22 @@ class Peer:
         return json.loads(line)
 
 
+def _installed(package: str) -> bool:
+    if not PYTHON.exists():
+        return False
+    look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({package!r}) is None)"
+    return subprocess.run([str(PYTHON), "-c", look], check=False).returncode == 0
+
+
 @contextmanager
 def worker(file: str, **arrays: NDArray[Any]) -> Iterator[Peer | None]:
-    """Run a worker; gives None where `make bench-peers` has not made its environment.
+    """Run a worker; gives None where `make bench-peers` has not installed its peer.
 
     Args:
-        file: Its name in `benchmarks/peers`.
+        file: Its name in `benchmarks/peers`: that of the peer's package, then ``_worker.py``.
         arrays: What it works on.
     """
-    if not PYTHON.exists():
+    if not _installed(file.removesuffix("_worker.py")):
         yield None
         return
     with tempfile.NamedTemporaryFile(suffix=".npz") as data:

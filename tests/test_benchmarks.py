@@ -1,6 +1,12 @@
-"""How benchmarks take turns and report. Measures nothing."""
+"""How benchmarks take turns and report, and that a peer does its work. Measures nothing."""
 
+import random
+
+import pytest
+from benchmarks.bulk import Client
+from benchmarks.link import link_to
 from benchmarks.measure import Figure, at_least, at_most, interleaved
+from benchmarks.processes import process
 from benchmarks.report import markdown
 
 
@@ -28,3 +34,15 @@ def test_the_report_says_what_was_met_missed_measured_and_quoted() -> None:
     assert "| step | 10 us | 1000 us: AIHWKit, quoted, not measured |  |  |  |" in page
     assert "## Chip" in page
     assert "the median of 5 rounds" in page
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.05])
+def test_the_bare_transfer_loses_nothing(loss: float) -> None:
+    content = random.Random(1).randbytes(100_001)
+    with process("benchmarks.bulk") as port:
+        link = link_to(f"udp://127.0.0.1:{int(port)}", loss)
+        client = Client(link, 1444)
+        for size in (100_001, 1, 1400 * 32):
+            client.write(content[:size])
+            assert client.read(size) == content[:size]
+        link.close()

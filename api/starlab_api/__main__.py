@@ -26,7 +26,7 @@ from starlab_api.emulator import EmulatorFailed
 from starlab_api.settings import EmulatorSettings, Limits, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
-from starlab_host.links import parse_address
+from starlab_host.links import AuthorsAddress, parse_address
 from starlab_spec.errors import SpecError
 from starlab_spec.safe_area import SafeArea
 
@@ -180,7 +180,8 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         action="append",
         metavar="URL",
         help="link to a board: udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, "
-        "serial://port[?baud=N]; may be repeated; none: an embedded emulator",
+        "serial://port[?baud=N], authors-tcp://host[:port]; may be repeated; none: an embedded "
+        "emulator",
     )
     add(
         "--limits",
@@ -250,35 +251,49 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             raise _Stop(USAGE, str(error)) from error
     for url in options.board:
         try:
-            parse_address(url)  # whether it is there is seen at each call
+            address = parse_address(url)  # whether it is there is seen at each call
         except ValueError as error:
             raise _Stop(USAGE, str(error)) from error
+        if options.capture is not None and isinstance(address, AuthorsAddress):
+            raise _Stop(USAGE, f"{url} cannot be captured: no frames travel there")
+    files = _limits_files(options.limits)
     return ServerSettings(
         boards=tuple(options.board),
-        emulator=EmulatorSettings(options.seed, options.device, options.virgin, options.effects),
-        limits=_limits(options.limits),
+        emulator=EmulatorSettings(
+            options.seed,
+            options.device,
+            options.virgin,
+            options.effects,
+            files.get(f"EMU-{options.seed:08X}", files.get("")),
+        ),
+        limits=_limits(files),
         data=options.data,
         capture=options.capture,
     )
 
 
-def _limits(files: Sequence[str]) -> Limits:
-    """The areas of ``SERIAL=FILE`` and ``FILE``."""
-    others = SafeArea.shipped()
-    by_serial = {}
-    for text in files:
+def _limits_files(texts: Sequence[str]) -> Mapping[str, Path]:
+    """The files of ``SERIAL=FILE`` by serial number, and that of ``FILE`` by none."""
+    files = {}
+    for text in texts:
         serial, _, name = text.partition("=") if "=" in text else ("", "", text)
+        files[serial] = Path(name)
+    return files
+
+
+def _limits(files: Mapping[str, Path]) -> Limits:
+    """The areas of the files."""
+    areas = {}
+    for serial, path in files.items():
+        text = f"{serial}={path}" if serial else str(path)
         try:
-            area = SafeArea.parse(Path(name).read_bytes())
+            areas[serial] = SafeArea.parse(path.read_bytes())
         except OSError as error:
             raise _Stop(USAGE, f"cannot use --limits {text}: {error.strerror}") from error
         except SpecError as error:
             raise _Stop(USAGE, f"cannot use --limits {text}: {error}") from error
-        if serial:
-            by_serial[serial] = area
-        else:
-            others = area
-    return Limits(others, by_serial)
+    others = areas.pop("", SafeArea.shipped())
+    return Limits(others, areas)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The application: routes, errors, limits and boards put together. Listens on no socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from starlab_api.openapi import describe
 from starlab_api.routes import (
     arrays,
     boards,
+    calibration,
     counters,
     emergency_stop,
     emulator,
@@ -27,12 +30,14 @@ from starlab_api.routes import (
     limits,
     network,
     registers,
+    snapshots,
     supplies,
 )
 from starlab_api.routes import (
     settings as board_settings,
 )
 from starlab_api.settings import ServerSettings
+from starlab_api.snapshots import SnapshotStore, now
 from starlab_api.views import state_of
 
 _DESCRIPTION = """
@@ -66,8 +71,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _boards(settings) as app.state.boards:
-            yield
+        with _snapshots(settings) as app.state.snapshots:
+            async with _boards(settings) as app.state.boards:
+                yield
 
     app = _Application(
         docs_url=None,
@@ -92,6 +98,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         registers,
         boards,
         supplies,
+        calibration,
         board_settings,
         limits,
         counters,
@@ -99,6 +106,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         emulator,
         arrays,
         network,
+        snapshots,
         in_doubt,
         journal,
     ):
@@ -109,6 +117,16 @@ def create_app(settings: ServerSettings) -> FastAPI:
         return RedirectResponse("/docs")
 
     return app
+
+
+@contextmanager
+def _snapshots(settings: ServerSettings) -> Iterator[SnapshotStore]:
+    """In the server's folder; without one, in a temporary folder that goes with the server."""
+    if settings.data is not None:
+        yield SnapshotStore(settings.data / "snapshots", now)
+        return
+    with TemporaryDirectory(prefix="starlab-snapshots-") as folder:
+        yield SnapshotStore(Path(folder), now)
 
 
 @asynccontextmanager

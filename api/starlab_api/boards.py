@@ -21,6 +21,7 @@ from starlab_api.settings import ServerSettings
 from starlab_host import (
     Board,
     BoardAway,
+    CalibrationStore,
     Chip,
     Entry,
     EntryState,
@@ -41,6 +42,8 @@ _log: Final = logging.getLogger(__name__)
 _CLIENT_NAME: Final = "starlab-api"
 _WORK_THREADS: Final = 8
 """Calls of one board that may wait for it at once; more queue up."""
+_POWER_DOWN_S: Final = 1.0
+"""How long the rails may take to go down at the end."""
 _RIM_THREADS: Final = 4
 """Threads of one board for its state and its emergency stop, which must not queue."""
 
@@ -57,10 +60,21 @@ class BoardSlot:
     """One board of the server, whether it answers or not."""
 
     def __init__(
-        self, number: int, url: str, settings: ServerSettings, journal: Journal | None
+        self,
+        number: int,
+        url: str,
+        settings: ServerSettings,
+        journal: Journal | None,
+        calibrations: CalibrationStore,
+        *,
+        name: str,
     ) -> None:
         self.number = number
         self.url = url
+        self.name = name
+        """What files about it are called, over restarts of the server."""
+        self.calibrations = calibrations
+        """What was measured of supplies, by serial number."""
         self.restarts = 0
         """Restarts of the board that were seen."""
         self.identity: Mapping[str, Any] | None = None
@@ -181,15 +195,27 @@ class BoardSlot:
         await self.at_once(lambda _: None)
 
     def close(self) -> None:
-        """Say good-bye to the board and end the threads. Calls under way fail."""
+        """Power an idle board down, and end the threads. Calls under way fail."""
         with self._lock:
             self._closed = True
         if self._connection is not None:
+            if not self._writing.locked():
+                self._power_down(self._connection)
             self._drop(self._connection)
         self._work.shutdown(cancel_futures=True)
         self._rim.shutdown(cancel_futures=True)
         if self._journal is not None:
             self._journal.close()
+
+    def _power_down(self, connection: Connection) -> None:
+        """Take the rails down in order; of a board that is away or stopped they are off."""
+
+        def power_down() -> None:
+            connection.board.status()  # so that nothing is journaled that would stay in doubt
+            connection.board.power_down()
+
+        with contextlib.suppress(StarlabHostError, TimeoutError):
+            self._rim.submit(power_down).result(_POWER_DOWN_S)
 
     def _submit(
         self, pool: ThreadPoolExecutor, function: Callable[[Connection], T]
@@ -235,6 +261,7 @@ class BoardSlot:
                 journal=self._journal,
                 capture=self._settings.capture_of(self.number),
                 area_of=self._settings.limits.of,
+                calibrations=self.calibrations,
             )
         except BaseException as error:
             with self._lock:
@@ -286,12 +313,15 @@ class Boards:
 
     def __init__(self, urls: Sequence[str], settings: ServerSettings) -> None:
         self._slots: list[BoardSlot] = []
+        data = settings.data
+        calibrations = CalibrationStore(None if data is None else data / "calibrations")
         try:
             for number, url in enumerate(urls):
                 # the embedded emulator listens elsewhere at each start
                 name = _file_name(url) if settings.boards else "emulator"
                 journal = None if settings.data is None else _journal(settings.data, name)
-                self._slots.append(BoardSlot(number, url, settings, journal))
+                slot = BoardSlot(number, url, settings, journal, calibrations, name=name)
+                self._slots.append(slot)
         except BaseException:
             self.close()
             raise

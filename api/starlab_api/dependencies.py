@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request
 from starlab_api.boards import CALL, Boards, BoardSlot
 from starlab_api.problems import NotFound
 from starlab_api.settings import ServerSettings
+from starlab_api.snapshots import SnapshotStore
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry
 
 _GEOMETRIES = {"1": ARRAY1, "2": ARRAY2}
@@ -53,7 +54,14 @@ async def settings_of(request: Request) -> ServerSettings:
     return settings
 
 
+async def snapshots_of(request: Request) -> SnapshotStore:
+    """The snapshots that the server keeps."""
+    store: SnapshotStore = request.app.state.snapshots
+    return store
+
+
 AllBoards = Annotated[Boards, Depends(boards_of)]
 OneBoard = Annotated[BoardSlot, Depends(board_of)]
 OneArray = Annotated[ArrayGeometry, Depends(array_of)]
 Started = Annotated[ServerSettings, Depends(settings_of)]
+KeptSnapshots = Annotated[SnapshotStore, Depends(snapshots_of)]

@@ -54,6 +54,7 @@ class EmbeddedEmulator:
         command = [sys.executable, "-m", "starlab_sim", "--host", "127.0.0.1", "--port", "0"]
         command += ["--seed", str(settings.seed), "--device", settings.device]
         command += ["--effects", settings.effects]
+        command += [] if settings.limits is None else ["--limits", str(settings.limits)]
         command += ["--exit-with-parent", *(["--virgin"] if settings.virgin else [])]
         errors: IO[bytes] | None = log.open("ab") if log else None
         try:

@@ -4,7 +4,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlab_api.problems import BodyTooLarge, problem_of, problem_response
-from starlab_contract import NPY_TYPE, NPZ_TYPE
+from starlab_contract import NPY_TYPE, NPZ_TYPE, SNAPSHOT_TYPE
+
+_BULK = (NPY_TYPE, NPZ_TYPE, SNAPSHOT_TYPE)
 
 
 class BodyLimit:
@@ -21,7 +23,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Request(scope).headers
-        bulk = headers.get("content-type", "").startswith((NPY_TYPE, NPZ_TYPE))
+        bulk = headers.get("content-type", "").startswith(_BULK)
         limit = self._bulk_bytes if bulk else self._other_bytes
         announced = headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > limit:

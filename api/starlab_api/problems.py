@@ -3,6 +3,7 @@
     ApiProblem
     ├── InvalidInput            a field is wrong: 422
     ├── NotFound                no such address, board, array, register: 404
+    ├── NotCalibrated           the supplies of a board were never measured: 404
     ├── NotAcceptable           none of the media types asked for can be given: 406
     ├── UnsupportedMediaType    a body of another media type than the call takes: 415
     ├── BodyTooLarge            more bytes than the server takes: 413
@@ -25,6 +26,8 @@ from starlab_host.errors import (
     Aborted,
     BadArgument,
     BoardRefused,
+    CalibrationError,
+    Compliance,
     HandshakeRefused,
     HardwareFault,
     Interlock,
@@ -36,7 +39,7 @@ from starlab_host.errors import (
     OutcomeUnknown,
     StarlabHostError,
 )
-from starlab_spec import LimitExceeded, ShapeError, SpecError, UnknownName
+from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.supplies import SUPPLIES
 from starlab_spec.wire.transactions import Status
 
@@ -91,6 +94,14 @@ class NotFound(ApiProblem):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         detail = f"unknown {kind} {name!r}; known: {', '.join(known)}"
         super().__init__(ProblemKind.NOT_FOUND, detail, value=name)
+
+
+class NotCalibrated(ApiProblem):
+    """The supplies of a board have not been calibrated."""
+
+    def __init__(self, board: str) -> None:
+        detail = f"the supplies of {board} have not been calibrated: POST .../calibration does it"
+        super().__init__(ProblemKind.NOT_FOUND, detail)
 
 
 class NotAcceptable(ApiProblem):
@@ -150,6 +161,8 @@ _KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     NotReady: ProblemKind.NOT_READY,
     Interlock: ProblemKind.LIMIT_EXCEEDED,
     HardwareFault: ProblemKind.FAULT_LATCHED,
+    Compliance: ProblemKind.FAULT_LATCHED,
+    CalibrationError: ProblemKind.INTERNAL,
     Aborted: ProblemKind.ABORTED,
     NotFormed: ProblemKind.NOT_FORMED,
     JournalError: ProblemKind.INTERNAL,
@@ -235,6 +248,8 @@ def _members_of(error: Exception) -> dict[str, object]:
         return {"field": error.name if is_key else error.kind, "value": error.name}
     if isinstance(error, ShapeError | BadArgument):
         return {"field": error.name}
+    if isinstance(error, SnapshotError):
+        return {"field": "snapshot"}
     if isinstance(error, OutcomeUnknown):
         return {"commands": [f"message {number}: {what}" for number, what in error.commands]}
     if isinstance(error, BoardRefused) and error.done:

@@ -19,6 +19,8 @@ class EmulatorSettings:
     """Whether its cells start unformed."""
     effects: str = "none"
     """What it does that an ideal board does not: as option --effects of the emulator."""
+    limits: Path | None = None
+    """Limits file of its firmware; None: the limits that were shipped."""
 
 
 @dataclass(frozen=True, slots=True)

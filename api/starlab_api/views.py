@@ -1,6 +1,7 @@
 """What a board says about itself, as the contract words it. Runs nothing on the board."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from starlab_api.boards import BoardSlot, Connection
 from starlab_contract import (
     Board,
     BoardState,
+    Capabilities,
     CommandState,
     FoundBoard,
     JournaledCommand,
@@ -18,7 +20,7 @@ from starlab_contract import (
     RoundTripBin,
     RoundTripFigures,
 )
-from starlab_host import Entry, Recovery, StarlabHostError
+from starlab_host import Entry, Recovery, StarlabHostError, capabilities_of
 from starlab_host.discovery import FoundBoard as HostFoundBoard
 from starlab_host.link_statistics import LinkStatistics as HostStatistics
 from starlab_host.link_statistics import RoundTripFigures as HostFigures
@@ -133,6 +135,7 @@ def _view(
             "problem": problem,
             "restarts": slot.restarts,
             **{name: known.get(name) for name in _IDENTITY},
+            "capabilities": None if slot.identity is None else _capabilities(slot.identity),
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
             "faults": [] if status is None else _faults(status.faults),
             "link": None if statistics is None else _link(statistics),
@@ -140,6 +143,10 @@ def _view(
             "recovered": None if slot.recovered is None else _recovered(slot.recovered),
         }
     )
+
+
+def _capabilities(identity: Mapping[str, object]) -> Capabilities:
+    return Capabilities.model_validate(asdict(capabilities_of(identity)))
 
 
 def _link(statistics: HostStatistics) -> LinkStatistics:

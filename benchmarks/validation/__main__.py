@@ -8,10 +8,27 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import report as machine
-from benchmarks.validation import report, safety
+from benchmarks.validation import (
+    asymmetry,
+    devices,
+    energy,
+    generators,
+    published,
+    report,
+    safety,
+    wires,
+)
 from benchmarks.validation.report import Section
 
-AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {"safety": safety.sections}
+AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
+    "wires": wires.sections,
+    "devices": devices.sections,
+    "generators": generators.sections,
+    "safety": safety.sections,
+    "energy": energy.sections,
+    "published": published.sections,
+    "asymmetry": asymmetry.sections,
+}
 """What runs each area, in the order of the page."""
 DOCS: Final = Path(__file__).parents[2] / "docs"
 

@@ -44,7 +44,7 @@ class Check:
         if self.low is None and self.high is None:
             return None
         above = self.low is None or self.value >= self.low
-        return above and (self.high is None or self.value <= self.high)
+        return bool(above and (self.high is None or self.value <= self.high))
 
     @property
     def tolerance(self) -> str:

@@ -17,17 +17,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from starlab_sim.authors import AuthorsServer, listener
 from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
-from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.devices import PRESET_NAMES, Device, device_model, load_device
 from starlab_sim.effects import NONE, Effects
 from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
 from starlab_sim.errors import Refused, StateUnusable
 from starlab_sim.network_faults import Network
 from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
 from starlab_sim.server import BoardServer
+from starlab_sim.snapshot import Restorable
 from starlab_sim.specimen import Specimen
 from starlab_sim.state_file import StateFile
+from starlab_spec.authors import TCP_PORT
 from starlab_spec.errors import SpecError
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.wire import UDP_PORT
@@ -41,11 +44,20 @@ EXIT_CANNOT_KEEP: Final = 4
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator until it is told to stop; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(SEED_MAX) if options.seed is None else options.seed
     specimen = Specimen(
         seed=seed, device=options.device, virgin=options.virgin, effects=options.effects
     )
+    serial = f"EMU-{seed:08X}"
+    try:
+        restored = None if options.restore is None else _snapshot(options.restore, options.limits)
+    except (OSError, SpecError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        parser.error(f"argument --restore: {options.restore}: {said}")
+    if restored is not None:
+        specimen, serial = restored.holding.specimen, restored.holding.serial
     # session and boot ids must differ from those of every earlier run, whatever the chip's seed
     rng = random.Random()
     network = Network(time.monotonic)
@@ -57,15 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for widened in options.limits.widened:
         print(f"starlab-chip: WIDER SAFE OPERATING AREA: {widened}", file=sys.stderr, flush=True)
     board = Board(
-        specimen,
-        serial=f"EMU-{seed:08X}",
-        rng=rng,
-        network=network,
-        store=store,
-        area=options.limits,
+        specimen, serial=serial, rng=rng, network=network, store=store, area=options.limits
     )
+    if restored is not None:
+        board.restore(restored)
     board.fail(options.faults)
     ports: list[Port] = []
+    try:
+        address = options.authors_tcp
+        listening = None if address is None else listener(*address)
+    except OSError as error:
+        where = "{} port {}".format(*address)
+        print(f"starlab-chip: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_LISTEN
     for cable, connect in _cables(options).items():
         try:
             ports.append(connect())
@@ -73,15 +89,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"starlab-chip: cannot listen on {cable}: {error.strerror}", file=sys.stderr)
             return EXIT_CANNOT_LISTEN
     server = BoardServer(board, ports, rng=rng, network=network)
+    authors = None if listening is None else AuthorsServer(board, listening, owner=server)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    warm_up()
+    warm_up(board.chip.effects)
     if options.exit_with_parent:
         threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     urls = [port.url for port in ports]
+    if authors is not None:
+        urls.append(authors.url)
+        authors.start()
     line = {"listening": urls[0], "links": urls, "serial": board.serial, "pid": os.getpid()}
     print(json.dumps(line), flush=True)
     server.serve()
+    if authors is not None:
+        authors.stop()
     return 0
 
 
@@ -125,9 +147,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--eth", metavar="INTERFACE", help="raw Ethernet on an interface; needs CAP_NET_RAW"
     )
+    parser.add_argument(
+        "--authors-tcp",
+        type=_tcp_address,
+        metavar="HOST:PORT",
+        help="speak the protocol of the chip authors' own board as well, on this TCP port; theirs "
+        f"is {TCP_PORT}, 0 is any free one",
+    )
     parser.add_argument("--seed", type=int, help="decides the cells and all noise; default: random")
     parser.add_argument(
-        "--device", default="nonlinear-3", choices=PRESET_NAMES, help="device model"
+        "--device",
+        type=_device,
+        default="nonlinear-3",
+        metavar="NAME|FILE.toml|FILE.csv",
+        help=f"device model of the cells: {', '.join(PRESET_NAMES)}, or one of your own",
     )
     parser.add_argument("--virgin", action="store_true", help="a chip that was never formed")
     parser.add_argument(
@@ -153,6 +186,13 @@ def _parser() -> argparse.ArgumentParser:
         "is the one, and --seed, --device, --virgin and --effects do not matter",
     )
     parser.add_argument(
+        "--restore",
+        type=Path,
+        metavar="FILE",
+        help="go on as the board of this snapshot; --seed, --device, --virgin and --effects do "
+        "not matter",
+    )
+    parser.add_argument(
         "--faults",
         type=_faults,
         default=FaultRequest(),
@@ -164,6 +204,25 @@ def _parser() -> argparse.ArgumentParser:
         "--exit-with-parent", action="store_true", help="exit when standard input ends"
     )
     return parser
+
+
+def _device(text: str) -> Device:
+    try:
+        if text.endswith((".toml", ".csv")):
+            return load_device(Path(text))
+        device_model(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except (Refused, SpecError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _tcp_address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdecimal() and int(port) <= 0xFFFF):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _effects(text: str) -> Effects:
@@ -186,6 +245,10 @@ def _limits(text: str) -> SafeArea:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except SpecError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _snapshot(path: Path, limits: SafeArea) -> Restorable:
+    return Restorable.read(path.read_bytes(), limits.channels)
 
 
 def _faults(text: str) -> FaultRequest:

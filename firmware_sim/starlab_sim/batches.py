@@ -16,6 +16,7 @@ from starlab_sim.chip import Chip, targets_of
 from starlab_sim.control import Control
 from starlab_sim.memory import Memory, rows_span
 from starlab_sim.register_file import RegisterFile, pack_words
+from starlab_sim.row_pulses import pulse_rows
 from starlab_sim.state import PoweredState
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.geometry import ARRAY2
@@ -263,14 +264,15 @@ def pulse_mask(
     def run(control: Control) -> bytes:
         name = Operation.PULSE_MASK.name
         with admitted:
-            rows = chip.pulse(
+            rows = pulse_rows(
+                state,
+                chip,
                 array.number,
                 kind,
                 mask,
                 pulse,
+                control,
                 count=count,
-                fine=control.fine,
-                aborted=control.stopped,
                 progress=control.progress(name),
             )
         cells = int(np.count_nonzero(mask[:, :rows]))

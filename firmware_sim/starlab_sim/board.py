@@ -4,42 +4,39 @@ Opens no socket and knows no frame: the server and the protocol's responder do.
 """
 
 import random
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from starlab_sim.chip import Chip, Store
+from starlab_sim import snapshot
+from starlab_sim.chip import Chip, Store, warm_up
 from starlab_sim.chip_socket import ChipSocket
+from starlab_sim.commands import Command, malformed, reading_words, word_of
 from starlab_sim.control import Control, Report
 from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_request
 from starlab_sim.errors import PowerFailed, Refused
-from starlab_sim.faults import EMERGENCY_STOP, SUPPLY_FAULTS, fault_mask
+from starlab_sim.faults import EMERGENCY_STOP, fault_mask
 from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
 from starlab_sim.interlock import Interlock
 from starlab_sim.network_faults import Network
-from starlab_sim.register_file import pack_words
+from starlab_sim.plain_reads import plain_reads
 from starlab_sim.sequencer import SHORT_OPERATIONS, plan
 from starlab_sim.specimen import Specimen
 from starlab_sim.state import PoweredState
-from starlab_sim.supplies import Setting
+from starlab_sim.supplies import Generators, SupplyRack
 from starlab_spec.errors import LimitExceeded, SpecError
 from starlab_spec.registers import register
 from starlab_spec.safe_area import SafeArea
-from starlab_spec.supplies import SUPPLIES
 from starlab_spec.units import TICK_NS
 from starlab_spec.wire.codec import encode_json
-from starlab_spec.wire.frames import MAX_MESSAGE_BYTES
 from starlab_spec.wire.transactions import SAME_ADDRESS, Opcode, Result, Status, Transaction
 
-REPLY_BYTES_MAX: Final = MAX_MESSAGE_BYTES - (1 << 20)
-"""Bytes of registers and memory that one command may ask for: room is left for the heads."""
 SHORT_TRANSACTIONS: Final = 1000
 """A command of so many register accesses is over within some milliseconds."""
 SHORT_STARTS: Final = 16
 """A command of so many short operations is over within some milliseconds."""
 
-_MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG)})
+_MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG), int(Opcode.EMULATOR)})
 _OK: Final = int(Status.OK)
 _START: Final = register("START").address
 _START_BIT: Final = register("START").field("start").mask
@@ -48,26 +45,6 @@ _FAULT_CLEAR: Final = register("FAULT_CLEAR").address
 _FAULT_CLEAR_MASK: Final = register("FAULT_CLEAR").field("mask").mask
 _ACTIONS: Final = {_START: "START", _FAULT_SET: "FAULT_SET", _FAULT_CLEAR: "FAULT_CLEAR"}
 """Registers that act when written, and read as 0."""
-_READING_SETTLED: Final = 1
-_READING_FAULT: Final = 2
-
-
-@dataclass(slots=True)
-class _Command:
-    """What the transactions of one command share."""
-
-    state: PoweredState
-    """What they change: the board's own state, or in a dry run a copy."""
-    dry_run: bool
-    aborted: Callable[[], bool]
-    report: Report
-    reply_bytes: int = 0
-
-    def reserve(self, count: int) -> None:
-        """Account for result data before it is made."""
-        self.reply_bytes += count
-        if self.reply_bytes > REPLY_BYTES_MAX:
-            raise LimitExceeded("result data", self.reply_bytes, REPLY_BYTES_MAX, "bytes")
 
 
 class Board:
@@ -86,6 +63,7 @@ class Board:
         network: Network | None = None,
         store: Store | None = None,
         area: SafeArea | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Put the chip in and power up.
 
@@ -96,6 +74,7 @@ class Board:
             network: The network around the board, where it can be made bad.
             store: What keeps the chip; default: the memory of the process.
             area: Limits that its firmware holds; default: those that were shipped.
+            clock: Seconds, by which generators settle; nothing else depends on it.
 
         Raises:
             UnknownName: There is no such device model.
@@ -103,21 +82,22 @@ class Board:
         self.boot_id = 0
         self._rng = rng
         self._network = network
+        self._clock = clock
         self._power_fails_at: int | None = None
         """Lifetime pulses after which the power fails."""
         self._socket = ChipSocket(serial, specimen, store)
         self._interlock = Interlock(area or SafeArea.shipped(), lambda: self._socket.ticks)
         self._state = self._power_up()
-        self._handlers: dict[int, Callable[[_Command, Transaction], bytes]] = {
+        self._handlers: dict[int, Callable[[Command, Transaction], bytes]] = {
             Opcode.READ_REG: self._read_registers,
             Opcode.WRITE_REG: self._write_registers,
             Opcode.READ_MEM: self._read_memory,
             Opcode.WRITE_MEM: self._write_memory,
             Opcode.GET_SUPPLY: self._get_supply,
             Opcode.SET_SUPPLY: self._set_supply,
-            Opcode.START: self._start,
-            Opcode.ABORT: self._abort,
-            Opcode.IDENTIFY: self._identify,
+            Opcode.START: lambda command, t: self._operate(command, word_of(t, t.data)),
+            Opcode.ABORT: lambda *_: b"",  # in its turn there is nothing left to stop
+            Opcode.IDENTIFY: lambda *_: encode_json(self.identity()),
             Opcode.EMULATOR: self._emulate,
         }
 
@@ -156,6 +136,10 @@ class Board:
         holding = self._socket.holding
         return identity(self.chip, serial=holding.serial, boot_id=self.boot_id, boots=holding.boots)
 
+    def restore(self, found: snapshot.Restorable) -> None:
+        """Be the board of a snapshot, as :meth:`snapshot.Restorable.put_into` does it."""
+        found.put_into(self._socket, self._state, boot_id=self.boot_id)
+
     def enter_safe(self, reason: str) -> None:
         """Drivers off at once. A running operation is aborted at its next safe point."""
         self._state.supplies.switch_off(reason)
@@ -172,13 +156,16 @@ class Board:
                 if int.from_bytes(data, "big") not in SHORT_OPERATIONS:
                     return True
                 starts += 1
+            elif opcode == Opcode.EMULATOR:
+                if b'"effects"' in data:  # their kernels may have to be compiled
+                    return True
             elif opcode == Opcode.WRITE_REG and address <= _START < address + len(data) - 4:
                 return True
         return starts > SHORT_STARTS
 
     def execute(
         self,
-        transactions: Iterable[Transaction],
+        transactions: Sequence[Transaction],
         *,
         dry_run: bool = False,
         aborted: Callable[[], bool] = lambda: False,
@@ -197,13 +184,13 @@ class Board:
             One result each, up to the first that fails; none if the power failed meanwhile.
         """
         state = self._state.scratch() if dry_run else self._state
-        command = _Command(state, dry_run, aborted, progress)
-        handlers = self._handlers
-        results: list[Result] = []
-        for transaction in transactions:
+        command = Command(state, dry_run, aborted, progress, self._clock())
+        results = plain_reads(state.registers, transactions)
+        command.reserve(4 * len(results))
+        for transaction in transactions[len(results) :]:
             opcode, address, _, _ = transaction
             try:
-                handler = handlers.get(opcode)
+                handler = self._handlers.get(opcode)
                 if handler is None:
                     raise Refused(Status.UNSUPPORTED, f"opcode 0x{opcode:02X} is not supported")
                 data = handler(command, transaction)
@@ -255,36 +242,40 @@ class Board:
         old = self.boot_id
         while self.boot_id in (0, old):
             self.boot_id = self._rng.getrandbits(32)
-        state = PoweredState(self._interlock)
+        holding = self._socket.holding
+        effects = holding.specimen.effects
+        generators = Generators(holding.board_seed, effects, holding.boots)
+        channels = self._interlock.area.channels
+        state = PoweredState(self._interlock, supplies=SupplyRack(generators, channels))
         put_identity(state.registers, self.chip, boot_id=self.boot_id)
         return state
 
-    def _read_registers(self, command: _Command, transaction: Transaction) -> bytes:
+    def _read_registers(self, command: Command, transaction: Transaction) -> bytes:
         _, address, data, flags = transaction
+        registers = command.state.registers
         if flags & ~SAME_ADDRESS:
-            raise _bad(transaction, f"flags 0x{flags:02X}")
-        count = _word(transaction, data)
+            raise malformed(transaction, f"flags 0x{flags:02X}")
+        count = word_of(transaction, data)
         command.reserve(4 * count)
         distinct = min(count, 1) if flags else count
-        registers = command.state.registers
         if address + 4 * distinct > FIRST_COUNTER:
             put_counters(registers, self.chip.counters, ticks=self._socket.ticks)
-        words = registers.read_bytes(address, distinct)
+        words = registers.read(address, distinct)
         return words * count if flags else words
 
-    def _write_registers(self, command: _Command, transaction: Transaction) -> bytes:
+    def _write_registers(self, command: Command, transaction: Transaction) -> bytes:
         _, address, data, flags = transaction
         size = len(data)
         if size < 8 or size & 3 or flags:
-            raise _bad(transaction, f"{size} bytes of data and flags 0x{flags:02X}")
-        mask, *values = struct.unpack(f">{size >> 2}I", data)
+            raise malformed(transaction, f"{size} bytes of data and flags 0x{flags:02X}")
+        mask, words = data[:4], data[4:]
         registers = command.state.registers
         end = address + size - 4
         if _ACTIONS.keys().isdisjoint(range(address, end, 4)):
-            registers.write(address, values, mask)
+            registers.write(address, words, mask)
             return b""
-        before = registers.read(address, len(values))
-        registers.write(address, values, mask)
+        before = registers.read(address, len(words) // 4)
+        registers.write(address, words, mask)
         try:
             self._act(command, address, end)
         except (Refused, SpecError):
@@ -292,7 +283,7 @@ class Board:
             raise
         return b""
 
-    def _act(self, command: _Command, address: int, end: int) -> None:
+    def _act(self, command: Command, address: int, end: int) -> None:
         """Do what was written to the registers that act, within a range of addresses."""
         state = command.state
         written = {}
@@ -306,36 +297,34 @@ class Board:
         if latches := written[_FAULT_CLEAR] & _FAULT_CLEAR_MASK:
             state.clear_faults(latches)
 
-    def _read_memory(self, command: _Command, transaction: Transaction) -> bytes:
+    def _read_memory(self, command: Command, transaction: Transaction) -> bytes:
         _, address, data, _ = transaction
-        count = _word(transaction, data)
+        count = word_of(transaction, data)
         command.reserve(count)
         return command.state.memory.view(address, count).tobytes()
 
-    def _write_memory(self, command: _Command, transaction: Transaction) -> bytes:
+    def _write_memory(self, command: Command, transaction: Transaction) -> bytes:
         _, address, data, _ = transaction
         command.state.memory.write(address, data)
         return b""
 
-    def _get_supply(self, command: _Command, transaction: Transaction) -> bytes:
-        return _reading(command.state, command.state.supplies.get(transaction.address))
+    def _get_supply(self, command: Command, transaction: Transaction) -> bytes:
+        index, state = transaction.address, command.state
+        return reading_words(state, index, state.supplies.get(index, now_s=command.now_s))
 
-    def _set_supply(self, command: _Command, transaction: Transaction) -> bytes:
-        code = _word(transaction, transaction.data)
-        state = command.state
+    def _set_supply(self, command: Command, transaction: Transaction) -> bytes:
+        code = word_of(transaction, transaction.data)
+        index, state = transaction.address, command.state
         state.check_faults()
-        setting = state.supplies.set(transaction.address, code)
-        state.check_rails({SUPPLIES[transaction.address].name: setting.value})
-        return _reading(state, setting)
+        reading = state.supplies.set(index, code, now_s=command.now_s)
+        state.check_rails(state.supplies.rails())
+        return reading_words(state, index, reading)
 
-    def _start(self, command: _Command, transaction: Transaction) -> bytes:
-        return self._operate(command, _word(transaction, transaction.data))
-
-    def _operate(self, command: _Command, operation: int) -> bytes:
+    def _operate(self, command: Command, operation: int) -> bytes:
         state = command.state
         power_fails = None if self._power_fails_at is None else self._power_fails
         control = Control(state.supplies, command.aborted, command.report, power_fails)
-        run = plan(operation, state, self.chip)
+        run = plan(operation, state, self.chip, now_s=command.now_s)
         if command.dry_run:
             return b""
         try:
@@ -344,19 +333,16 @@ class Board:
             if self._power_fails():
                 raise PowerFailed
 
-    def _abort(self, command: _Command, transaction: Transaction) -> bytes:
-        return b""  # in its turn there is nothing left to stop
-
-    def _identify(self, command: _Command, transaction: Transaction) -> bytes:
-        return encode_json(self.identity())
-
-    def _emulate(self, command: _Command, transaction: Transaction) -> bytes:
+    def _emulate(self, command: Command, transaction: Transaction) -> bytes:
         request = parse_request(transaction.data)
         self._check_network(request.faults)
+        run = snapshot.plan(request, self._socket, command.state, boot_id=self.boot_id)
+        told = {}
         if not command.dry_run:
             self._apply(request)
             command.state = self._state
-        return encode_json({"emulated_time_s": self.emulated_time_s})
+            told = run(self._state)
+        return encode_json({"emulated_time_s": self.emulated_time_s, **told})
 
     def _apply(self, request: EmulatorRequest) -> None:
         specimen = request.other_chip(self._socket.holding.specimen)
@@ -364,6 +350,8 @@ class Board:
             self._socket.exchange(specimen)
         if request.effects is not None:
             self._socket.change_effects(request.effects)
+            self._state.supplies.change_effects(request.effects)
+            warm_up(request.effects)
         if request.advance_ticks:
             self._socket.advance(request.advance_ticks)
         if request.restart:
@@ -371,24 +359,3 @@ class Board:
         else:
             put_identity(self._state.registers, self.chip, boot_id=self.boot_id)
         self.fail(request.faults)
-        if (wanted := request.pulse_counts) is not None:
-            counts = self.chip.pulses(wanted.array).astype(">u4")
-            self._state.memory.write(wanted.address, counts.tobytes())
-
-
-def _reading(state: PoweredState, setting: Setting | None) -> bytes:
-    fault = _READING_FAULT if state.faults & SUPPLY_FAULTS else 0
-    if setting is None:
-        return pack_words((0, 0, fault))
-    return pack_words((setting.code, setting.measured, _READING_SETTLED | fault))
-
-
-def _word(transaction: Transaction, data: bytes) -> int:
-    """The one word that a transaction carries."""
-    if len(data) != 4:
-        raise _bad(transaction, f"{len(data)} bytes of data, expected 4")
-    return int.from_bytes(data, "big")
-
-
-def _bad(transaction: Transaction, problem: str) -> Refused:
-    return Refused(Status.BAD_REQUEST, f"{Opcode(transaction.opcode).name} with {problem}")

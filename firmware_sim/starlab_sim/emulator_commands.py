@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from starlab_sim.devices import PRESET_NAMES
+from starlab_sim.devices import PRESET_NAMES, Device, device_model
 from starlab_sim.effects import Effects
 from starlab_sim.errors import Refused
 from starlab_sim.faults import FAULT_BITS
@@ -65,6 +65,34 @@ class PulseCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Where to write a snapshot of the board."""
+
+    address: int
+    """In the board's memory."""
+    memory: bool = False
+    """Whether to take the memory below that address along."""
+
+    def __post_init__(self) -> None:
+        """Refuse an address beyond the memory."""
+        check_memory_range(self.address, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot:
+    """Where a snapshot lies that the board is to be."""
+
+    address: int
+    """In the board's memory."""
+    bytes: int
+    """Its size."""
+
+    def __post_init__(self) -> None:
+        """Refuse bytes beyond the memory."""
+        check_memory_range(self.address, self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class EmulatorRequest:
     """A valid EMULATOR request; its attributes are the keys of the JSON."""
 
@@ -72,7 +100,7 @@ class EmulatorRequest:
     """Emulated time to let pass."""
     seed: int | None = None
     """Put in a fresh chip of this seed."""
-    device_model: str | None = None
+    device_model: Device | None = None
     """Put in a fresh chip of this device model."""
     virgin: bool | None = None
     """Put in a fresh chip, virgin or formed."""
@@ -84,6 +112,10 @@ class EmulatorRequest:
     """Power off and on again."""
     pulse_counts: PulseCounts | None = None
     """Pulses of the cells to write to memory."""
+    snapshot: TakeSnapshot | None = None
+    """A snapshot of the board to write to memory; comes alone."""
+    restore: RestoreSnapshot | None = None
+    """A snapshot in memory to be from now on; comes alone."""
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
@@ -112,6 +144,12 @@ def parse_request(data: bytes) -> EmulatorRequest:
     """
     values = decode_json(data)
     _check("emulator command", "", values, _COMMANDS)
+    for alone in ("snapshot", "restore"):
+        if alone in values and len(values) > 1:
+            others = ", ".join(key for key in values if key != alone)
+            raise Refused(Status.BAD_REQUEST, f"{alone} comes alone, not with {others}")
+    if "device_model" in values:
+        device_model(values["device_model"])
     if "effects" in values:
         values["effects"] = Effects.read(values["effects"])
     if "faults" in values:
@@ -119,6 +157,12 @@ def parse_request(data: bytes) -> EmulatorRequest:
     if "pulse_counts" in values:
         _check("key of pulse_counts", "pulse_counts ", values["pulse_counts"], _PULSE_COUNTS)
         values["pulse_counts"] = PulseCounts(**values["pulse_counts"])
+    if "snapshot" in values:
+        _check("key of snapshot", "snapshot ", values["snapshot"], _SNAPSHOT)
+        values["snapshot"] = TakeSnapshot(**values["snapshot"])
+    if "restore" in values:
+        _check("key of restore", "restore ", values["restore"], _RESTORE)
+        values["restore"] = RestoreSnapshot(**values["restore"])
     return EmulatorRequest(**values)
 
 
@@ -166,15 +210,19 @@ def _is_number(value: object) -> bool:
 
 
 def _is_model(value: object) -> bool:
-    return isinstance(value, str) and value in PRESET_NAMES
+    return isinstance(value, dict) or (isinstance(value, str) and value in PRESET_NAMES)
 
 
 def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _names_array_and_address(value: object) -> bool:
-    return isinstance(value, dict) and value.keys() >= {"array", "address"}
+def _is_natural(value: object) -> bool:
+    return _is_integer(value) and value >= 0  # type: ignore[operator]
+
+
+def _has(*names: str) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, dict) and value.keys() >= set(names)
 
 
 def _is_fault_list(value: object) -> bool:
@@ -192,13 +240,20 @@ _LATCHES: Final = f"a list of {', '.join(FAULT_BITS)}"
 _COMMANDS: Final[_Keys] = {
     "advance_s": ("a number of seconds", _is_number),
     "seed": ("an integer", _is_integer),
-    "device_model": (f"one of {', '.join(PRESET_NAMES)}", _is_model),
+    "device_model": (f"one of {', '.join(PRESET_NAMES)}, nor an object", _is_model),
     "virgin": ("true or false", _is_flag),
     "effects": ('"none", "all" or an object', lambda v: isinstance(v, str | dict)),
     "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),
     "restart": ("true or false", _is_flag),
-    "pulse_counts": ("an object with array and address", _names_array_and_address),
+    "pulse_counts": ("an object with array and address", _has("array", "address")),
+    "snapshot": ("an object with address", _has("address")),
+    "restore": ("an object with address and bytes", _has("address", "bytes")),
 }
+_SNAPSHOT: Final[_Keys] = {
+    "address": ("an integer", _is_natural),
+    "memory": ("true or false", _is_flag),
+}
+_RESTORE: Final[_Keys] = dict.fromkeys(("address", "bytes"), ("an integer", _is_natural))
 _PULSE_COUNTS: Final[_Keys] = {
     "array": ("an integer", _is_integer),
     "address": ("an integer", _is_integer),

@@ -8,8 +8,9 @@ from starlab_spec.registers import register
 FAULT_BITS: Final = {field.name: field.mask for field in register("FAULTS").fields}
 """Bit of each latch in registers FAULTS and FAULT_CLEAR, by name."""
 EMERGENCY_STOP: Final = FAULT_BITS["emergency_stop"]
+OVER_CURRENT: Final = FAULT_BITS["over_current"]
 OVER_VOLTAGE: Final = FAULT_BITS["over_voltage"]
-SUPPLY_FAULTS: Final = FAULT_BITS["over_current"] | FAULT_BITS["over_voltage"]
+SUPPLY_FAULTS: Final = OVER_CURRENT | OVER_VOLTAGE
 """Latches that a generator reports in its own flags as well."""
 
 

@@ -56,16 +56,14 @@ def put_counters(registers: RegisterFile, counters: Counters, *, ticks: int) -> 
         counters: Of the chip.
         ticks: Emulated time in clock cycles, which others than the chip advance as well.
     """
+    energy_fj = {
+        **_by_array("FJ", counters.set_j, counters.reset_j, counters.form_j, scale=1e15),
+        "READ_CELLS_FJ": round(counters.cells_j * 1e15),
+        "READ_CONVERTERS_FJ": round(counters.converters_j * 1e15),
+        "READ_LINES_FJ": round(counters.lines_j * 1e15),
+    }
     values = {
-        **{
-            f"ARRAY{array + 1}_{kind}_PULSES": pulses[array]
-            for kind, pulses in (
-                ("SET", counters.set_pulses),
-                ("RESET", counters.reset_pulses),
-                ("FORM", counters.form_pulses),
-            )
-            for array in range(2)
-        },
+        **_by_array("PULSES", counters.set_pulses, counters.reset_pulses, counters.form_pulses),
         "FORM_OPERATIONS": counters.form_operations,
         "SET_OPERATIONS": counters.set_operations,
         "RESET_OPERATIONS": counters.reset_operations,
@@ -73,8 +71,29 @@ def put_counters(registers: RegisterFile, counters: Counters, *, ticks: int) -> 
         "INFERENCE_OPERATIONS": counters.inferences,
         "TRAINING_OPERATIONS": counters.training_steps,
         "EMULATED_TICKS": ticks,
-        "ENERGY_FJ": round(counters.energy_j * 1e15),
+        "ENERGY_FJ": sum(energy_fj.values()),
+        **energy_fj,
+        **_by_array("TICKS", counters.set_ticks, counters.reset_ticks, counters.form_ticks),
+        "READ_TICKS": counters.read_ticks,
+        "FORWARD_TICKS": counters.forward_ticks,
+        "BACKWARD_TICKS": counters.backward_ticks,
     }
     for name, _ in COUNTERS:
         value = values[name]
         registers.put(f"{name}_HIGH", value >> 32 & WORD_MASK, value & WORD_MASK)
+
+
+def _by_array(
+    unit: str,
+    set_: tuple[float, float],
+    reset: tuple[float, float],
+    form: tuple[float, float],
+    *,
+    scale: float = 1,
+) -> dict[str, int]:
+    """Counters by array and kind of pulse, as whole numbers."""
+    return {
+        f"ARRAY{array + 1}_{kind}_{unit}": round(totals[array] * scale)
+        for kind, totals in (("SET", set_), ("RESET", reset), ("FORM", form))
+        for array in range(2)
+    }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import Chip, Converters, Schedule, Tuning
-from starlab_sim.chip.energy import inference_ticks, tuning_ticks
+from starlab_sim.chip.energy import BACKWARD_TICKS, inference_ticks, tuning_ticks
 from starlab_sim.devices import PulseConditions
 from starlab_sim.errors import Refused
 from starlab_spec.errors import LimitExceeded
@@ -184,8 +184,8 @@ class Interlock:
             if isinstance(channel, VoltageChannel)
         }
 
-    def over_voltage(self, supplied: Mapping[str, float]) -> str:
-        """Why the over-voltage fault must trip, or nothing.
+    def over_voltage(self, supplied: Mapping[str, float]) -> tuple[int, str] | None:
+        """Index of a generator for which the over-voltage fault must trip, and why; or None.
 
         Args:
             supplied: What generators really give, by name.
@@ -193,8 +193,8 @@ class Interlock:
         for name, value in supplied.items():
             known = self._trips_mv.get(name)
             if known is not None and value > known[1]:
-                return _over_voltage(known[0], value)
-        return ""
+                return known[0].index, _over_voltage(known[0], value)
+        return None
 
     def admit_pulses(
         self,
@@ -229,7 +229,8 @@ class Interlock:
         Raises:
             Refused: INTERLOCK: the limit, the value and where.
         """
-        ticks_each = inference_ticks(converters) + min(tuning_ticks(tuning))
+        tuned = tuning_ticks(tuning).sum(axis=(1, 2)).min()
+        ticks_each = inference_ticks(converters) + BACKWARD_TICKS + int(tuned)
         most = tuning.schedule.pulse_counts().max(axis=(0, 2, 3))
         admitted = Admitted(chip, self._ticks)
         arrays = ((ARRAY1, tuning.set1, tuning.reset1), (ARRAY2, tuning.set2, tuning.reset2))

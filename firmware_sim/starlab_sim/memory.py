@@ -52,6 +52,10 @@ class Memory:
         check_memory_range(address, len(data))
         self._bytes[address : address + len(data)] = np.frombuffer(data, np.uint8)
 
+    def clear(self) -> None:
+        """All zero, as at power-up."""
+        self._bytes = np.zeros(MEMORY_BYTES, np.uint8)
+
     def scratch(self) -> "ScratchMemory":
         """A memory with the same content, whose changes stay in it."""
         return ScratchMemory(self)

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlab_sim.errors import Refused
 from starlab_spec.errors import LimitExceeded
-from starlab_spec.registers import MAP_END, REGISTERS, WORD_MASK, Access, Field
+from starlab_spec.registers import MAP_END, REGISTERS, Access, Field
 from starlab_spec.wire.transactions import Status
 
 
@@ -28,6 +28,10 @@ _FIELDS: Final[dict[tuple[str, str], tuple[int, Field]]] = {
 }
 
 
+ALL_BITS: Final = b"\xff\xff\xff\xff"
+"""The mask that replaces whole words."""
+
+
 class RegisterFile:
     """All words of the map, as they travel: big-endian. Holes read as 0."""
 
@@ -36,11 +40,16 @@ class RegisterFile:
     def __init__(self, content: bytes | bytearray = _RESET) -> None:
         self._content = bytearray(content)
 
+    @property
+    def content(self) -> bytes:
+        """All of it, holes included."""
+        return bytes(self._content)
+
     def scratch(self) -> "RegisterFile":
         """A register file with the same content."""
         return RegisterFile(self._content)
 
-    def read_bytes(self, address: int, count: int) -> bytes:
+    def read(self, address: int, count: int) -> bytes:
         """Consecutive words as they travel.
 
         Args:
@@ -51,30 +60,35 @@ class RegisterFile:
             Refused: The address is no multiple of 4.
             LimitExceeded: Beyond the end of the map.
         """
-        _check_range(address, count)
-        return bytes(self._content[address : address + 4 * count])
+        end = address + 4 * count
+        if address & 3 or end > MAP_END or address >= MAP_END:
+            raise _out_of_range(address, end)
+        return bytes(self._content[address:end])
 
-    def read(self, address: int, count: int) -> list[int]:
-        """Consecutive words as numbers; otherwise as :meth:`read_bytes`."""
-        return list(struct.unpack(f">{count}I", self.read_bytes(address, count)))
-
-    def write(self, address: int, values: Sequence[int], mask: int = WORD_MASK) -> None:
+    def write(self, address: int, words: bytes, mask: bytes = ALL_BITS) -> None:
         """Replace the bits under a mask in consecutive words: in all of them or in none.
+
+        Args:
+            address: Byte address of the first one.
+            words: As they travel.
+            mask: One word, for each of them.
 
         Raises:
             Refused: The address is no multiple of 4, or one of them cannot be written.
             LimitExceeded: Beyond the end of the map.
         """
-        _check_range(address, len(values))
-        end = address + 4 * len(values)
+        end = address + len(words)
+        if address & 3 or end > MAP_END or address >= MAP_END:
+            raise _out_of_range(address, end)
         for target in range(address, end, 4):
             if target not in _WRITABLE:
                 raise Refused(Status.RANGE, _why_not_writable(target))
-        if mask != WORD_MASK:
-            keep = ~mask
-            before = self.read(address, len(values))
-            values = [old & keep | new & mask for old, new in zip(before, values, strict=True)]
-        self._content[address:end] = pack_words(values)
+        if mask != ALL_BITS:
+            before = int.from_bytes(self._content[address:end], "big")
+            bits = int.from_bytes(mask * (len(words) // 4), "big")
+            after = before & ~bits | int.from_bytes(words, "big") & bits
+            words = after.to_bytes(len(words), "big")
+        self._content[address:end] = words
 
     def get(self, register: str, field: str = "value") -> int:
         """Value of a field."""
@@ -99,12 +113,11 @@ def pack_words(words: Sequence[int]) -> bytes:
     return struct.pack(f">{len(words)}I", *words)
 
 
-def _check_range(address: int, count: int) -> None:
+def _out_of_range(address: int, end: int) -> Refused | LimitExceeded:
     if address & 3:
         message = f"register address 0x{address:X} is not a multiple of 4"
-        raise Refused(Status.BAD_REQUEST, message)
-    if address + 4 * count > MAP_END or address >= MAP_END:
-        raise LimitExceeded("register end address", max(address, address + 4 * count), MAP_END)
+        return Refused(Status.BAD_REQUEST, message)
+    return LimitExceeded("register end address", max(address, end), MAP_END)
 
 
 def _why_not_writable(address: int) -> str:

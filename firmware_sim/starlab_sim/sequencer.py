@@ -14,11 +14,12 @@ from starlab_sim.chip import Chip
 from starlab_sim.control import Control
 from starlab_sim.errors import Refused
 from starlab_sim.register_file import pack_words
+from starlab_sim.row_pulses import pulse_rows
 from starlab_sim.selection import selection
 from starlab_sim.state import PoweredState
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY2
-from starlab_spec.operations import Operation, PulseKind
+from starlab_spec.operations import PULSING, Operation, PulseKind
 from starlab_spec.samples import SAMPLE_BYTES, pack_one_hot, pack_outputs
 from starlab_spec.wire.transactions import Status
 
@@ -28,20 +29,22 @@ Plan = Callable[[PoweredState, Chip, conditions.Supplied], Run]
 """Checks one kind of operation; changes nothing."""
 
 
-def plan(word: int, state: PoweredState, chip: Chip) -> Run:
+def plan(word: int, state: PoweredState, chip: Chip, *, now_s: float) -> Run:
     """Check an operation as a whole, without doing anything.
 
     Args:
         word: One bit of register OPERATION.
         state: Registers, memory and supplies that it works with.
         chip: What it works on.
+        now_s: Time, by which generators have settled or not.
 
     Returns:
         The operation, to be run at once.
 
     Raises:
         Refused: The word names no operation, a fault is latched or has just tripped, a supply is
-            off, or the operation would bring a cell outside of its safe operating area.
+            off or has not settled, a rail that would drive cells came on out of order, or the
+            operation would bring a cell outside of its safe operating area.
         LimitExceeded: A register or memory content that the operation cannot work with.
     """
     prepare = _PLANS.get(word)
@@ -50,8 +53,10 @@ def plan(word: int, state: PoweredState, chip: Chip) -> Run:
         message = f"operation 0x{word:08X} must be one bit of {names}"
         raise Refused(Status.BAD_REQUEST, message)
     state.check_faults()
-    supplied = state.supplies.values()
+    supplied = state.supplies.values(now_s=now_s)
     state.check_rails(supplied)
+    if word in PULSING:
+        state.supplies.check_order()
     return prepare(state, chip, supplied)
 
 
@@ -66,14 +71,16 @@ def _row_pulse(kind: PulseKind) -> Plan:
 
         def run(control: Control) -> bytes:
             with admitted:
-                rows = chip.pulse(
+                rows = pulse_rows(
+                    state,
+                    chip,
                     cells.array.number,
                     kind,
                     cells.mask,
                     pulse,
+                    control,
                     count=count,
                     first_row=cells.row,
-                    aborted=control.stopped,
                 )
             control.check_complete(kind.name, rows, 1, "rows")
             return b""

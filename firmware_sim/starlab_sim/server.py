@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from starlab_sim.network_faults import FaultySocket, Network
@@ -24,6 +24,7 @@ PROGRESS_INTERVAL_S: Final = 0.1
 """A command reports its progress so often at most."""
 _SHORTEST_WAIT_S: Final = 0.0005
 _LONGEST_WAIT_S: Final = 0.25
+_HOLD_TIMEOUT_S: Final = 5.0
 
 
 class ServedBoard(BoardFacts, Protocol):
@@ -73,12 +74,40 @@ class BoardServer:
         self._stopping = False
         self._long: SimpleQueue[Execution | None] = SimpleQueue()
         self._messages: deque[Callable[[float], None]] = deque()
-        """What the worker has for the thread of the protocol."""
+        """What other threads have for the thread of the protocol."""
 
     def stop(self) -> None:
         """Let `serve` return soon. May be called from any thread and from a signal handler."""
         self._stopping = True
         self._junction.wake()
+
+    def hold(self, who: str) -> str | None:
+        """Keep sessions away until `release`, for somebody beside the protocol; any thread may.
+
+        Returns:
+            Who has the board instead; None: it is held.
+        """
+        answer: SimpleQueue[str | None] = SimpleQueue()
+
+        def ask(now: float) -> None:
+            holder = self._responder.hold(who, now)
+            self._act()  # whatever a session that is silent leaves to be done
+            answer.put(holder)
+
+        self._tell(ask)
+        try:
+            return answer.get(timeout=_HOLD_TIMEOUT_S)
+        except Empty:
+            self.release()
+            return "a board that is being switched off"
+
+    def release(self) -> None:
+        """Allow sessions again; any thread may call it."""
+
+        def let_go(_: float) -> None:
+            self._responder.held_by = ""
+
+        self._tell(let_go)
 
     def serve(self) -> None:
         """Serve until `stop` is called; closes the ports at the end."""

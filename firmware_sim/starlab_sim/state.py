@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from starlab_sim.errors import Refused
-from starlab_sim.faults import OVER_VOLTAGE, fault_names
+from starlab_sim.faults import OVER_VOLTAGE, SUPPLY_FAULTS, fault_names
 from starlab_sim.interlock import Interlock
 from starlab_sim.memory import Memory
 from starlab_sim.register_file import RegisterFile
@@ -38,7 +38,7 @@ class PoweredState:
         self.interlock = interlock
         self.registers = registers or RegisterFile()
         self.memory = memory or Memory()
-        self.supplies = supplies or SupplyRack(interlock.area.channels)
+        self.supplies = supplies or SupplyRack(channels=interlock.area.channels)
 
     def scratch(self) -> "PoweredState":
         """A copy to try things on; changing it changes nothing here."""
@@ -54,9 +54,16 @@ class PoweredState:
         """The latched faults: bits of register FAULTS."""
         return self.registers.word(FAULTS)
 
-    def trip(self, latches: int) -> None:
-        """Latch faults and switch all drivers off."""
+    def trip(self, latches: int, channel: int | None = None) -> None:
+        """Latch faults and switch all drivers off.
+
+        Args:
+            latches: Bits of register FAULTS.
+            channel: Index of the generator whose fault it is; None: it is not known.
+        """
         self.registers.put(FAULTS, self.faults | latches)
+        if latches & SUPPLY_FAULTS:
+            self.supplies.tripped = channel
         self.supplies.switch_off(f"latched {fault_names(latches)}")
 
     def clear_faults(self, latches: int) -> None:
@@ -72,8 +79,9 @@ class PoweredState:
         Raises:
             Refused: HARDWARE_FAULT: it has tripped, and all drivers are off.
         """
-        if why := self.interlock.over_voltage(supplied):
-            self.trip(OVER_VOLTAGE)
+        if (found := self.interlock.over_voltage(supplied)) is not None:
+            channel, why = found
+            self.trip(OVER_VOLTAGE, channel)
             raise Refused(Status.HARDWARE_FAULT, f"latched {fault_names(OVER_VOLTAGE)}: {why}")
 
     def check_faults(self) -> None:

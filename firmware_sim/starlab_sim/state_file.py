@@ -21,7 +21,7 @@ from starlab_sim.chip.store import CHIP, Rows
 from starlab_sim.errors import StateUnusable
 
 MAGIC: Final = b"STLRCHIP"
-VERSION: Final = 2
+VERSION: Final = 4
 _STATE: Final = np.dtype([("label", "S8192"), ("chip", CHIP)], align=True)
 _FILE: Final = np.dtype(
     [
@@ -68,9 +68,11 @@ class StateFile:
         self._begun, self._done = file["begun"], file["done"]
         self._rows = file["rows"]
         self._arrays = [
-            (self.content[array][kind], before["chip"][array][kind])
+            [
+                (self.content[array][kind], before["chip"][array][kind])
+                for kind in self.content[array].dtype.names or ()
+            ]
             for array in ("array1", "array2")
-            for kind in ("conductance_uS", "pulses")
         ]
         if self._begun != self._done:
             self._undo()
@@ -87,7 +89,7 @@ class StateFile:
         self._before_meter[()] = self._now_meter
         self._rows[:] = 0
         for number, part in rows.items():
-            for now, before in self._arrays[2 * number - 2 : 2 * number]:
+            for now, before in self._arrays[number - 1]:
                 start, stop, _ = part.indices(now.shape[1])
                 self._rows[number - 1] = start, stop
                 before[:, start:stop] = now[:, start:stop]
@@ -100,9 +102,9 @@ class StateFile:
         self._done[()] = self._begun
 
     def _undo(self) -> None:
-        for index, (now, before) in enumerate(self._arrays):
-            start, stop = self._rows[index // 2]
-            now[:, start:stop] = before[:, start:stop]
+        for (start, stop), parts in zip(self._rows, self._arrays, strict=True):
+            for now, before in parts:
+                now[:, start:stop] = before[:, start:stop]
         self._now_meter[()] = self._before_meter
         self._now_label[()] = self._before_label
         self._done[()] = self._begun

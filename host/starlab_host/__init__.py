@@ -3,7 +3,11 @@
 Serves nobody over a network: that is :mod:`starlab_api`. Knows no emulator: a board is a board.
 """
 
+from starlab_host.balance import Balance, ReadVoltages, balance
 from starlab_host.board import Board
+from starlab_host.calibrating import calibrate
+from starlab_host.calibration import Calibration, CalibrationStore, ChannelFit
+from starlab_host.capabilities import Capabilities, capabilities_of
 from starlab_host.chip import METHODS, Chip
 from starlab_host.connection import connect
 from starlab_host.discovery import FoundBoard, discover
@@ -12,6 +16,8 @@ from starlab_host.errors import (
     BadArgument,
     BoardAway,
     BoardRefused,
+    CalibrationError,
+    Compliance,
     HandshakeRefused,
     HardwareFault,
     Interlock,
@@ -28,12 +34,15 @@ from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery
 from starlab_host.results import (
     Counters,
+    EnergyParts,
     FormReport,
     Inference,
     OperationCounts,
     ProgramReport,
     PulseCounts,
+    PulseShares,
     SupplyState,
+    TimeParts,
     Training,
     Vmm,
 )
@@ -44,11 +53,19 @@ __all__ = [
     "METHODS",
     "Aborted",
     "BadArgument",
+    "Balance",
     "Board",
     "BoardAway",
     "BoardRefused",
+    "Calibration",
+    "CalibrationError",
+    "CalibrationStore",
+    "Capabilities",
+    "ChannelFit",
     "Chip",
+    "Compliance",
     "Counters",
+    "EnergyParts",
     "Entry",
     "EntryState",
     "FormReport",
@@ -67,13 +84,19 @@ __all__ = [
     "OutcomeUnknown",
     "ProgramReport",
     "PulseCounts",
+    "PulseShares",
+    "ReadVoltages",
     "Recovery",
     "SessionEnded",
     "Settings",
     "StarlabHostError",
     "SupplyState",
+    "TimeParts",
     "Training",
     "Vmm",
+    "balance",
+    "calibrate",
+    "capabilities_of",
     "cell_mask",
     "connect",
     "discover",

@@ -1,5 +1,6 @@
 """A board as registers, memory, supplies and operations. Knows not what the chip computes."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -8,31 +9,30 @@ from typing import Any, Final, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_host.errors import BadArgument, NotReady, StarlabHostError, refusal_of
+from starlab_host.calibration import Calibration
+from starlab_host.capabilities import Capabilities, capabilities_of
+from starlab_host.counters import counters_of
+from starlab_host.errors import BadArgument, StarlabHostError, refusal_of
 from starlab_host.guard import Guard
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.results import Counters, OperationCounts, PulseCounts, SupplyState
+from starlab_host.rails import Rails
+from starlab_host.results import Counters, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
 from starlab_spec.safe_area import SafeArea
-from starlab_spec.supplies import SUPPLIES, Channel, check_supply_settings
-from starlab_spec.units import TICK_NS
+from starlab_spec.supplies import Channel
 from starlab_spec.wire import BoardStatus
 from starlab_spec.wire.transactions import (
     Result,
     Status,
-    SupplyReading,
     Transaction,
     emulator,
-    get_supply,
     json_object,
     read_memory,
     read_registers,
-    set_supply,
     start,
-    supply_reading,
     words,
     write_memory,
     write_registers,
@@ -95,18 +95,31 @@ class Board:
             :class:`starlab_host.chip.Chip` fills it; it is emptied when the chip may be another.
     """
 
-    def __init__(self, session: CommandSession, area: SafeArea | None = None) -> None:
+    def __init__(
+        self,
+        session: CommandSession,
+        area: SafeArea | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """Take over a session.
 
         Args:
             session: With the board.
             area: Limits outside of which nothing is sent; default: those that were shipped.
+            clock: Seconds, for how long generators may take to settle.
+            sleep: Waits for some seconds.
         """
         self._session = session
+        held = area or SafeArea.shipped()
+        self._rails = Rails(self.execute, clock=clock, sleep=sleep, channels=held.channels)
         self._guard = Guard(
-            area or SafeArea.shipped(), lambda asked: session.execute(asked, read_only=True)
+            held,
+            lambda asked: session.execute(asked, read_only=True),
+            value=self._rails.value,
+            is_played=not self.capabilities.batches,
         )
-        self._requested: dict[str, float] = {}
         self.formed: dict[int, NDArray[np.bool_]] = {}
 
     def __enter__(self) -> Self:
@@ -126,6 +139,11 @@ class Board:
     def identity(self) -> dict[str, Any]:
         """Who the board says it is: serial, firmware, geometry, device model, emulated, ..."""
         return self._session.identity
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the board can do beyond the published block."""
+        return capabilities_of(self._session.identity)
 
     @property
     def boot_id(self) -> int:
@@ -242,16 +260,30 @@ class Board:
 
     # supplies
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was measured of the generators; None: codes are taken at their nominal value."""
+        return self._rails.calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        self._rails.calibration = calibration
+
     def supplies(self) -> list[SupplyState]:
         """All 22 generators, read back, in power-up order."""
-        results = self.execute([get_supply(c.index) for c in SUPPLIES], read_only=True)
-        return [
-            self._state(channel, supply_reading(result))
-            for channel, result in zip(SUPPLIES, results, strict=True)
-        ]
+        return self._rails.states()
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """All 22 generators, with the limits that hold for this board."""
+        return self._rails.channels
+
+    def supply_value(self, name: str, code: int) -> float:
+        """What a generator gives at a code, by its calibration if there is one: mV or uA."""
+        return self._rails.value(name, code)
 
     def set_supplies(self, values: Mapping[str, float]) -> list[SupplyState]:
-        """Set generators, all of them or none.
+        """Set generators, all of them or none, and wait until they have settled.
 
         Args:
             values: By published name: millivolt of a voltage, microampere of a current.
@@ -263,37 +295,50 @@ class Board:
             UnknownName: There is no such generator.
             LimitExceeded: A value outside its safe operating area; nothing was sent.
             BoardRefused: The board does not want one of them; nothing was changed.
+            NotReady: They are set, but one of them does not settle.
         """
-        settings = check_supply_settings(values.items(), self.safe_area.channels)
-        if not settings:
-            return []
-        transactions = [set_supply(channel.index, code) for channel, code in settings]
-        self.execute(transactions, dry_run=True)
-        results = self.execute(transactions)
-        self._requested.update(values)
-        return [
-            self._state(channel, supply_reading(result))
-            for (channel, _), result in zip(settings, results, strict=True)
-        ]
+        return self._rails.set(values)
+
+    def set_supply_codes(
+        self, codes: Mapping[str, int], *, requested: Mapping[str, float] | None = None
+    ) -> list[SupplyState]:
+        """Set generators to raw codes, by published name; otherwise as :meth:`set_supplies`.
+
+        Args:
+            codes: 0..255, of values within the safe operating area.
+            requested: What the codes stand for, where somebody asked for values.
+        """
+        return self._rails.set_codes(codes, requested)
+
+    def restore_supply(self, state: SupplyState) -> None:
+        """Set a generator to what it was."""
+        asked = {} if state.requested is None else {state.name: state.requested}
+        self.set_supply_codes({state.name: state.code}, requested=asked)
 
     def bring_up(self) -> None:
         """Switch all 22 generators on, in power-up order, at their published settings.
 
         Raises:
-            NotReady: One of them has not settled.
+            NotReady: One of them does not settle.
         """
-        for state in self.set_supplies({channel.name: channel.default for channel in SUPPLIES}):
-            if not state.settled:
-                raise NotReady(Status.NOT_READY, f"supply {state.name} has not settled")
+        self._rails.bring_up()
 
     def make_ready(self) -> None:
         """Bring the board up if it is not, unless a fault or an emergency stop is latched."""
-        if not self.status().faults and not self.is_up():
-            self.bring_up()
+        if not self.status().faults:
+            self._rails.make_ready()
 
     def is_up(self) -> bool:
         """Whether all generators are on and settled."""
         return all(state.settled for state in self.supplies())
+
+    def power_down(self) -> None:
+        """Take all rails to their least safe values, in the reverse of the power-up order.
+
+        Waits for what runs, as every command does. Closing the session, or an emergency stop,
+        switches all drivers off at once instead.
+        """
+        self._rails.power_down()
 
     # counters and faults
 
@@ -303,28 +348,7 @@ class Board:
         halves = words(self.execute(reading, read_only=True)[0])
         pairs = zip(halves[0::2], halves[1::2], strict=True)
         count = {name: h << 32 | low for (name, _), (h, low) in zip(COUNTERS, pairs, strict=True)}
-        pulses = {
-            array: PulseCounts(
-                set=count[f"ARRAY{array}_SET_PULSES"],
-                reset=count[f"ARRAY{array}_RESET_PULSES"],
-                form=count[f"ARRAY{array}_FORM_PULSES"],
-            )
-            for array in (1, 2)
-        }
-        return Counters(
-            array1=pulses[1],
-            array2=pulses[2],
-            operations=OperationCounts(
-                form=count["FORM_OPERATIONS"],
-                set=count["SET_OPERATIONS"],
-                reset=count["RESET_OPERATIONS"],
-                read=count["READ_OPERATIONS"],
-                inference=count["INFERENCE_OPERATIONS"],
-                training=count["TRAINING_OPERATIONS"],
-            ),
-            energy_j=count["ENERGY_FJ"] * 1e-15,
-            emulated_time_s=count["EMULATED_TICKS"] * TICK_NS * 1e-9,
-        )
+        return counters_of(count)
 
     def faults(self) -> tuple[str, ...]:
         """Names of the latched faults: ``over_current``, ``emergency_stop``, ..."""
@@ -349,20 +373,9 @@ class Board:
             BoardRefused: UNSUPPORTED by a real board; BAD_REQUEST for an unknown command or value.
         """
         self.formed.clear()
+        if "restore" in commands:
+            self._rails.forget()
         return json_object(self.execute([emulator(commands)])[0])
-
-    def _state(self, channel: Channel, reading: SupplyReading) -> SupplyState:
-        return SupplyState(
-            name=channel.name,
-            index=channel.index,
-            unit=channel.unit,
-            requested=self._requested.get(channel.name),
-            code=reading.code,
-            nominal=channel.value(reading.code),
-            measured=reading.measured / 1000,
-            settled=reading.settled,
-            fault=reading.fault,
-        )
 
 
 def _address(which: str | int) -> int:

@@ -97,7 +97,7 @@ class ArrayCells:
     def read_path(self) -> ReadPath:
         """The supplies that a reading or a multiplication depends on, as they are set."""
         readings = self._board.execute(self._read_path, read_only=True)
-        return ReadPath.of(map(supply_reading, readings))
+        return ReadPath.of(map(supply_reading, readings), self._board.supply_value)
 
     def read_formed(self) -> NDArray[np.bool_]:
         """Which cells are formed, by what they conduct; the board's object remembers it."""
@@ -125,6 +125,7 @@ class ArrayCells:
     def _conductance_uS(self, results: Sequence[Result]) -> NDArray[np.float64]:
         """What the results of a command that ends with a reading say."""
         count = len(READ_SUPPLIES)
-        path = ReadPath.of(map(supply_reading, results[-count:]))
+        readings = map(supply_reading, results[-count:])
+        path = ReadPath.of(readings, self._board.supply_value)
         codes = np.frombuffer(results[-count - 1].data, np.uint8).reshape(self.geometry.shape)
         return codes * path.conductance_per_code_uS(self.geometry)[:, None, None]

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from starlab_host.authors import AuthorsSession, identity_of
 from starlab_host.board import Board
+from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway
 from starlab_host.journal import Journal
-from starlab_host.journaled_session import JournaledSession
-from starlab_host.links import open_link
+from starlab_host.journaled_session import JournaledSession, NumberedSession
+from starlab_host.links import AuthorsAddress, parse_address
 from starlab_host.links.memory import ExecutingBoard
 from starlab_host.session import Session
 from starlab_spec.safe_area import SafeArea
@@ -24,12 +26,13 @@ def connect(
     journal: Journal | None = None,
     capture: Path | None = None,
     area_of: Callable[[str], SafeArea] = lambda serial: SafeArea.shipped(),
+    calibrations: CalibrationStore | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
     Args:
         url: ``udp://host[:port]``, ``eth://interface/aa:bb:cc:dd:ee:ff``,
-            ``serial://port[?baud=N]`` or ``memory:name``.
+            ``serial://port[?baud=N]``, ``authors-tcp://host[:port]`` or ``memory:name``.
         client_name: Who this is, for people.
         lease_epoch: Fencing token: the board refuses epochs older than the newest it has seen.
         bring_up: Switch its supplies on, at the published settings, unless they are on or a fault
@@ -43,18 +46,28 @@ def connect(
             continued.
         area_of: The safe operating area of a board, by its serial number: nothing outside of it is
             sent.
+        calibrations: Where the calibration of the board's generators is, if there is one: supplies
+            are set by it.
 
     Raises:
-        ValueError: The URL has another form, or the file to continue is no capture.
+        ValueError: The URL has another form, or the file to continue is no capture; or there is
+            nothing to capture, as on that way no frames travel.
         OSError: The capture cannot be written.
         BoardAway: Nobody answers there.
         HandshakeRefused: The board does not want a session.
         JournalError: The journal cannot be written.
+        CalibrationError: The board's calibration is malformed.
     """
+    address = parse_address(url, boards)
+    if capture is not None and isinstance(address, AuthorsAddress):
+        raise ValueError(f"{address} cannot be captured: no frames travel there")
 
-    def open_session(resume_session: int = 0) -> Session:
+    def open_session(resume_session: int = 0) -> NumberedSession:
+        if isinstance(address, AuthorsAddress):
+            channels = area_of(identity_of(address)["serial"]).channels
+            return AuthorsSession.open(address, resume_session=resume_session, channels=channels)
         try:
-            link = open_link(url, boards)
+            link = address.open()
         except OSError as error:
             raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
         if capture is not None:
@@ -66,6 +79,8 @@ def connect(
     session = open_session() if journal is None else JournaledSession.open(open_session, journal)
     board = Board(session, area_of(session.identity["serial"]))
     try:
+        if calibrations is not None:
+            board.calibration = calibrations.load(board.identity["serial"])
         if bring_up:
             board.make_ready()
     except BaseException:

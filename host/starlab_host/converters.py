@@ -5,7 +5,7 @@ summed conductance difference for array 1, 800 uS a column and slot for array 2,
 each times the read voltage. They grow with the integrators' bias current and fall with Ti.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,11 +34,18 @@ class ReadPath:
     supplied: Mapping[str, float]
 
     @classmethod
-    def of(cls, readings: Iterable[SupplyReading]) -> "ReadPath":
-        """From what was read of :data:`READ_SUPPLIES`, in that order."""
+    def of(
+        cls, readings: Iterable[SupplyReading], value: Callable[[str, int], float]
+    ) -> "ReadPath":
+        """From what was read of :data:`READ_SUPPLIES`, in that order.
+
+        Args:
+            readings: Their codes count.
+            value: What a supply gives at a code.
+        """
         return cls(
             {
-                name: supply(name).value(reading.code)
+                name: value(name, reading.code)
                 for name, reading in zip(READ_SUPPLIES, readings, strict=True)
             }
         )

@@ -10,21 +10,11 @@ from functools import reduce
 from operator import or_
 from typing import Final
 
-from starlab_spec.operations import Operation
+from starlab_spec.operations import PULSING
 from starlab_spec.registers import register
 from starlab_spec.wire.transactions import READ_ONLY_OPCODES, Opcode, Transaction
 
-_PULSING: Final = reduce(
-    or_,
-    (
-        Operation.FORM,
-        Operation.SET,
-        Operation.RESET,
-        Operation.BP,
-        Operation.PULSE_MASK,
-        Operation.BATCH_TRAINING,
-    ),
-)
+_PULSING: Final = reduce(or_, PULSING)
 _ACTING: Final = tuple(register(name).address for name in ("START", "FAULT_SET", "FAULT_CLEAR"))
 _HARMLESS: Final = READ_ONLY_OPCODES | {Opcode.WRITE_MEM, Opcode.ABORT}
 _WORD: Final = struct.Struct(">I")

@@ -11,8 +11,10 @@
     │   ├── Interlock          a safe limit of the board: name, value, limit
     │   ├── HardwareFault      a fault or emergency stop is latched
     │   ├── NotReady           a rail is off or not settled
+    │   ├── Compliance         a generator's current limit tripped: a fault is latched
     │   └── Aborted            stopped on request at a safe point
     ├── NotFormed              cells that were never formed cannot do that
+    ├── CalibrationError       a calibration is malformed, cannot be kept, or makes no sense
     └── JournalError           a command could not be written down, and was not sent
 
     starlab_spec.SpecError
@@ -141,6 +143,10 @@ class HardwareFault(BoardRefused):
     """A fault or an emergency stop is latched; all drivers are off until it is cleared."""
 
 
+class Compliance(BoardRefused):
+    """A generator's current limit tripped: which one, its current and the limit. It is latched."""
+
+
 class NotReady(BoardRefused):
     """A supply that the operation needs is off or has not settled."""
 
@@ -171,6 +177,10 @@ class JournalError(StarlabHostError):
     """The journal is in use by another process, is none, or cannot be written: nothing was sent."""
 
 
+class CalibrationError(StarlabHostError):
+    """A calibration is malformed, cannot be kept, or says what no generator does."""
+
+
 class BadArgument(SpecError):
     """An argument that no board could take, whatever its limits.
 
@@ -187,6 +197,7 @@ _REFUSALS: Final[dict[int, type[BoardRefused]]] = {
     Status.INTERLOCK: Interlock,
     Status.HARDWARE_FAULT: HardwareFault,
     Status.NOT_READY: NotReady,
+    Status.COMPLIANCE: Compliance,
     Status.ABORTED: Aborted,
 }
 

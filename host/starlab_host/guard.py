@@ -16,8 +16,8 @@ import numpy as np
 
 from starlab_host.errors import BadArgument, refusal_of
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry
-from starlab_spec.operations import Operation, PulseKind, mask_bytes, unpack_mask
-from starlab_spec.registers import Field, register
+from starlab_spec.operations import PULSING, Operation, PulseKind, mask_bytes, unpack_mask
+from starlab_spec.registers import WORD_MASK, Field, register
 from starlab_spec.safe_area import DRIVING_RAIL, SafeArea
 from starlab_spec.supplies import SUPPLIES, supply
 from starlab_spec.units import ticks_to_ns
@@ -51,9 +51,14 @@ _ROW_KINDS: Final = {
     Operation.RESET: PulseKind.RESET,
     Operation.FORM: PulseKind.FORM,
 }
-_PULSING: Final = frozenset(
-    {*_ROW_KINDS, Operation.PULSE_MASK, Operation.BP, Operation.BATCH_TRAINING}
-)
+_OF_KIND: Final = {int(kind): operation for operation, kind in _ROW_KINDS.items()}
+_PLAYED: Final = {
+    Operation.PULSE_MASK: Operation.SET,
+    Operation.READ_ARRAY: Operation.READ,
+    Operation.BATCH_INFERENCE: Operation.INFERENCE,
+    Operation.BATCH_TRAINING: Operation.BP,
+}
+"""What of the published block stands for an operation of our extension; for a mask by its kind."""
 _BP_CELLS: Final = {1: ("upper", "lower"), 2: ("right", "left")}
 
 
@@ -76,6 +81,25 @@ class _Known:
         """The array that is selected."""
         return ARRAY1 if self.get("MODE", "array1") else ARRAY2
 
+    def play(self, operation: Operation) -> None:
+        """Hold the most that registers may hold once the host has played an operation."""
+        self.words["OPERATION"] = _PLAYED[operation]
+        if operation == Operation.PULSE_MASK:
+            self.words["OPERATION"] = _OF_KIND.get(self.get("MASK_KIND", "kind"), Operation.SET)
+        if operation in (Operation.PULSE_MASK, Operation.READ_ARRAY):
+            self.words |= dict.fromkeys(_COLUMNS, WORD_MASK)
+        if operation == Operation.BATCH_TRAINING:
+            for number, (one, other) in _BP_CELLS.items():
+                pulses = self.get("UPDATE_PULSES", f"array{number}")
+                if not self.get("LAYERS", f"array{number}"):
+                    pulses = 0
+                fields: dict[str, int] = {
+                    f"{one}_kind": PulseKind.SET,
+                    f"{other}_kind": PulseKind.RESET,
+                }
+                fields |= dict.fromkeys((f"{one}_pulses", f"{other}_pulses"), pulses)
+                self.words[f"BP_ARRAY{number}"] = register(f"BP_ARRAY{number}").pack(**fields)
+
     def copy(self) -> "_Known":
         """A copy for the next command."""
         return _Known(dict(self.words), dict(self.codes))
@@ -87,20 +111,37 @@ def _field(name: str, field_name: str) -> Field:
     return register(name).field(field_name)
 
 
+def nominal(name: str, code: int) -> float:
+    """What an ideal generator gives at a code: millivolt or microampere."""
+    return supply(name).value(code)
+
+
 class Guard:
     """The safe operating area of one board, as the host holds it.
 
     Args:
         area: The limits.
         read: Asks the board, where it is not known how its registers and supplies are.
+        value: What a generator gives at a code, as far as is known: millivolt.
+        is_played: Whether the host goes through masks and batches row by row and sample by sample,
+            so that they change registers.
 
     Attributes:
         area: The limits.
     """
 
-    def __init__(self, area: SafeArea, read: Read) -> None:
+    def __init__(
+        self,
+        area: SafeArea,
+        read: Read,
+        *,
+        value: Callable[[str, int], float] = nominal,
+        is_played: bool = False,
+    ) -> None:
         self.area = area
         self._read = read
+        self._value = value
+        self._is_played = is_played
         self._known: _Known | None = None
         self._forming = 0
 
@@ -131,9 +172,9 @@ class Guard:
             opcode, address, data, _ = transaction
             if opcode == Opcode.WRITE_REG:
                 if self._write(known, address, data):
-                    self._check(known, known.words["OPERATION"])
+                    self._start(known, known.words["OPERATION"])
             elif opcode == Opcode.START and len(data) == 4:
-                self._check(known, int.from_bytes(data, "big"))
+                self._start(known, int.from_bytes(data, "big"))
             elif opcode == Opcode.WRITE_MEM:
                 known.masks[address] = data
             elif opcode == Opcode.SET_SUPPLY:
@@ -172,6 +213,13 @@ class Guard:
                 for channel, reading in zip(_RAILS, readings, strict=True)
             },
         )
+
+    def _start(self, known: _Known, operation: int) -> None:
+        self._check(known, operation)
+        if self._is_played and operation in _PLAYED:
+            known.play(Operation(operation))
+            # within the command the worst that they may hold; afterwards the board is asked
+            self._known = None
 
     @staticmethod
     def _write(known: _Known, address: int, data: bytes) -> bool:
@@ -213,7 +261,7 @@ class Guard:
         array = known.array()
         count = known.get(f"NUMBER{array.number}", f"{kind.name.lower()}_number") + 1
         cells = array.outputs
-        amplitude_mv = _amplitude_mv(known, kind)
+        amplitude_mv = self._amplitude_mv(known, kind)
         if amplitude_mv is not None and self.area.rows_matter(array.number, kind, amplitude_mv):
             cells = row_cells(array)
         self._check_pulses(known, array, kind, count, cells)
@@ -225,9 +273,14 @@ class Guard:
         width_ns = ticks_to_ns(period + 1)
         self.area.check_width(array.number, kind, width_ns)
         self.area.check_count(array.number, kind, count)
-        amplitude_mv = _amplitude_mv(known, kind)
+        amplitude_mv = self._amplitude_mv(known, kind)
         if amplitude_mv is not None:  # else the board is not ready, and says so
             self.area.check_voltage(array.number, kind, amplitude_mv, width_ns, row_cells)
+
+    def _amplitude_mv(self, known: _Known, kind: PulseKind) -> float | None:
+        name = DRIVING_RAIL[kind]
+        code = known.codes[name]
+        return None if code is None else self._value(name, code)
 
     def _masked(self, known: _Known, array: ArrayGeometry) -> int:
         """Most cells of one row and polarity of the mask in memory."""
@@ -245,14 +298,8 @@ def _starts(transaction: Transaction) -> bool:
     """Whether a transaction may put pulses on cells."""
     opcode, address, data, _ = transaction
     if opcode == Opcode.START:
-        return int.from_bytes(data, "big") in _PULSING
+        return int.from_bytes(data, "big") in PULSING
     return opcode == Opcode.WRITE_REG and address <= _START < address + len(data) - 4
-
-
-def _amplitude_mv(known: _Known, kind: PulseKind) -> float | None:
-    name = DRIVING_RAIL[kind]
-    code = known.codes[name]
-    return None if code is None else supply(name).value(code)
 
 
 def _selected(known: _Known, array: ArrayGeometry) -> int:

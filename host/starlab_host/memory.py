@@ -35,6 +35,8 @@ READS: Final = Region(0x01C0_0000, 0x4_0000)
 """Codes of a whole array, one byte a cell."""
 MASKS: Final = Region(0x0200_0000, MASK_SLOTS * 0x8000)
 """Masks of PULSE_MASK, one bit a cell."""
+SNAPSHOT: Final = Region(0x0400_0000, 0x0400_0000)
+"""A snapshot of an emulated board: up to the end of the memory."""
 
 
 def mask_address(slot: int) -> int:

@@ -52,6 +52,49 @@ class OperationCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class PulseShares:
+    """What pulses on the cells of one array took: joule or seconds."""
+
+    set: float
+    reset: float
+    form: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyParts:
+    """Where the energy went, in joule: the parts add up to all of it."""
+
+    array1: PulseShares
+    """Programming of array 1, driving its lines included."""
+    array2: PulseShares
+    """Programming of array 2."""
+    cells: float
+    """Cells that were read, multiplied with, or driven back through."""
+    converters: float
+    """ADCs and comparators."""
+    lines: float
+    """Driving lines for reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeParts:
+    """Where the emulated time went, in seconds: the parts add up to all of it."""
+
+    array1: PulseShares
+    """Programming of array 1."""
+    array2: PulseShares
+    """Programming of array 2."""
+    read: float
+    """READ."""
+    forward: float
+    """Multiplications, learning included."""
+    backward: float
+    """Driving errors back."""
+    waiting: float
+    """Time that was let pass, and all that chips before this one took."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What the board has done since it started."""
 
@@ -62,6 +105,10 @@ class Counters:
     """Energy spent; emulated boards only."""
     emulated_time_s: float
     """Time that the chip was busy."""
+    energy_parts_j: EnergyParts
+    """Energy by what took it; emulated boards only."""
+    time_parts_s: TimeParts
+    """Time by what took it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,15 @@ What host and emulator must agree on, owned by neither: geometry, units, supplie
 operations, sample layouts, learning rules, and (in :mod:`starlab_spec.wire`) the wire protocol.
 """
 
-from starlab_spec.errors import BadLimits, LimitExceeded, ShapeError, SpecError, UnknownName, Unsafe
+from starlab_spec.errors import (
+    BadLimits,
+    LimitExceeded,
+    ShapeError,
+    SnapshotError,
+    SpecError,
+    UnknownName,
+    Unsafe,
+)
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, ArrayGeometry, array_geometry
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "BadLimits",
     "LimitExceeded",
     "ShapeError",
+    "SnapshotError",
     "SpecError",
     "UnknownName",
     "Unsafe",

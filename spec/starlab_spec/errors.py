@@ -5,7 +5,8 @@
     │   └── Unsafe         outside the safe operating area of a cell: place and channel too
     ├── BadLimits          a file of limits that makes no sense
     ├── UnknownName        a channel, register or field that the data sheet does not have
-    └── ShapeError         an array of another shape or kind than the chip takes
+    ├── ShapeError         an array of another shape or kind than the chip takes
+    └── SnapshotError      a snapshot that is none, damaged, of another version or of another board
 
 All of them are the caller's fault, and all of them are ``ValueError``.
 """
@@ -94,6 +95,13 @@ class ShapeError(SpecError):
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
         super().__init__(f"{name} {problem}")
+
+
+class SnapshotError(SpecError):
+    """A snapshot that cannot be restored."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"snapshot {problem}")
 
 
 def _plain(number: float) -> str:

@@ -45,6 +45,19 @@ class Operation(IntEnum):
     VMM2 = 1 << 28
 
 
+PULSING: Final = frozenset(
+    {
+        Operation.FORM,
+        Operation.SET,
+        Operation.RESET,
+        Operation.BP,
+        Operation.PULSE_MASK,
+        Operation.BATCH_TRAINING,
+    }
+)
+"""Operations that put pulses on cells."""
+
+
 class PulseKind(IntEnum):
     """Kind of a programming pulse, as in register MASK_KIND."""
 

@@ -13,7 +13,7 @@ DISCOVER = "http://testserver/api/v1/boards/discover"
 def test_a_board_that_answers_is_listed_with_its_own_name(board: TestClient) -> None:
     told = board.get("").json()
     reply = board.post(DISCOVER, json={"addresses": [told["url"]], "wait_s": 0.2})
-    names = ("id", "url", "serial", "boot_id", "geometry", "device_model", "emulated")
+    names = ("id", "url", "serial", "boot_id", "geometry", "device_model", "effects", "emulated")
     assert reply.json() == [
         {
             **{name: told[name] for name in (*names, "firmware", "protocol")},

@@ -1,6 +1,7 @@
 """The command line: what it asks the server, what it prints, how it ends."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +14,11 @@ import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
 from typer.testing import CliRunner, Result
 
-from starlab import Client
+from starlab import Client, load_published, save_published
 from starlab.cli.app import app
 from starlab.datasets import mnist
+from starlab.energy_report import Work, energy_report
+from starlab_contract import Settings
 
 Run = Callable[..., "Finished"]
 
@@ -230,6 +233,64 @@ def test_supplies_are_set_in_the_unit_of_the_channel(run: Run, server: FakeServe
     assert server.json == {"VBLset": {"mv": 2000}, "V25": {"mv": 2565}, "Iref_integ": {"ua": 70}}
 
 
+def fit_of(unit: str) -> dict[str, Any]:
+    values = {"offset": 3.0, "offset_sigma": 0.2, "residual": 0.1, "error": 25.5}
+    suffix = unit.lower()
+    named = {f"{name}_{suffix}": value for name, value in values.items()}
+    named[f"error_sigma_{suffix}"] = 0.3
+    return {"unit": unit, "gain": 1.0101, "gain_sigma": 0.001, "points": 5, **named}
+
+
+def test_supplies_are_calibrated_set_and_balanced_in_that_order(
+    run: Run, server: FakeServer
+) -> None:
+    voltages = {"plus_mv": 230.0, "minus_mv": 220.0, "mismatch_mv": 10.0}
+    supplies = {"VBLset": supply_of("mV"), "Iref_integ": supply_of("uA")}
+    calibration = {
+        "serial": "B7",
+        "made_at": "2024-02-29T12:00:00Z",
+        "in_use": True,
+        "readings": 32,
+        "channels": {"VBLset": fit_of("mV"), "Iref_integ": fit_of("uA")},
+    }
+    server.will_answer_json(calibration)
+    server.will_answer_json(supplies)
+    server.will_answer_json(supplies)
+    server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
+    server.will_answer_json(supplies)
+    finished = run("supplies", "VBLset=2000", "--calibrate", "--balance", "--json")
+    assert finished.code == 0
+    asked = [(r.method, r.url.path.rpartition("/")[2]) for r in server.requests]
+    assert asked == [
+        ("POST", "calibration"),
+        ("GET", "supplies"),
+        ("PATCH", "supplies"),
+        ("POST", "balance"),
+        ("GET", "supplies"),
+    ]
+    assert finished.json["calibration"]["channels"]["VBLset"]["error_mv"] == 25.5
+    assert finished.json["balance"]["codes"] == {"VBL27": 108}
+
+
+def test_a_calibration_is_shown_with_its_uncertainty(run: Run, server: FakeServer) -> None:
+    channels = {"VBLset": fit_of("mV"), "Iref_integ": fit_of("uA")}
+    made = {"serial": "B7", "made_at": "2024-02-29T12:00:00Z", "in_use": True, "readings": 2}
+    server.will_answer_json({**made, "channels": channels})
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    words = run("supplies", "--calibrate").words
+    for part in ("1.0101", "+3.000", "+25.500", "0.300"):
+        assert part in words
+
+
+def test_a_calibration_is_forgotten(run: Run, server: FakeServer) -> None:
+    made = {"serial": "B7", "made_at": "2024-02-29T12:00:00Z", "in_use": False, "readings": 2}
+    server.will_answer_json({**made, "channels": {}})
+    server.will_answer_json({"VBLset": supply_of("mV")})
+    assert run("supplies", "--uncalibrate").code == 0
+    assert server.requests[0].method == "DELETE"
+    assert run("supplies", "--calibrate", "--uncalibrate").code == 2
+
+
 @pytest.mark.parametrize("setting", ["VBLset", "VBLset=high", "=5", "VBLset=1e", "VBLset=2V"])
 def test_what_is_no_setting_of_a_supply_is_a_usage_error(
     run: Run, server: FakeServer, setting: str
@@ -305,6 +366,43 @@ def test_programming_takes_weights_or_conductances_from_a_file(
     finished = run("program", "2", "--weights", str(path))
     assert finished.code == 2
     assert "--weights" in finished.words
+
+
+def test_programming_takes_the_published_files_of_both_arrays(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    server.will_answer_json(
+        {
+            "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
+            "failed": [],
+        }
+    )  # fmt: skip
+    first, second = str(tmp_path / "w1.txt"), str(tmp_path / "w2.txt")
+    target_uS = np.random.default_rng(1).uniform(2, 20, (2, 100, 10))
+    save_published(first, 1, np.full((2, 784, 100), 17.5))
+    save_published(second, 2, target_uS)
+    finished = run("program", "--published-weights", first, second, "--json")
+    assert (finished.code, finished.json["in_tolerance"], finished.json["cells"]) == (0, 3980, 4000)
+    assert set(finished.json["arrays"]) == {"1", "2"}
+    paths = [request.url.path for request in server.requests]
+    assert [path[-9:] for path in paths] == ["1/program", "2/program"]
+    np.testing.assert_allclose(server.arrays["conductance_uS"], target_uS, rtol=1e-8)
+    assert run("program", "2", "--published-weights", first, second).code == 2
+    swapped = run("program", "--published-weights", second, first)
+    assert swapped.code == 2
+    assert "w2.txt: has 100 lines, array 1 needs 784" in swapped.words
+    assert len(server.requests) == 2
+
+
+def test_reading_writes_a_published_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
+    cells_uS = np.random.default_rng(1).integers(20, 200, (2, 100, 10)) / np.float32(10)
+    server.will_answer(npy_bytes(cells_uS), NPY)
+    path = tmp_path / "w2.txt"
+    finished = run("read", "2", "--published", str(path), "--json")
+    assert (finished.code, finished.json["published"]) == (0, str(path))
+    assert "conductance_uS" not in finished.json
+    np.testing.assert_allclose(load_published(path, 2), cells_uS, atol=1e-6)
+    assert run("read", "2", "--published", str(path), "--rows", "0:3").code == 2
 
 
 def test_reading_gives_values_or_a_file(run: Run, server: FakeServer, tmp_path: Path) -> None:
@@ -411,6 +509,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
     invoke(["emulator", "--host", "::1", "--seed", "3", "--device", "linear"])
     invoke(["emulator", "--state", "chip", "--faults", '{"stall_s": 1}'])
     invoke(["emulator", "--pty", "--eth", "eth1"])
+    invoke(["emulator", "--authors-tcp", "127.0.0.1:7"])
     invoke(["serve"])
     assert became == [
         [
@@ -427,6 +526,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
         ["-m", "starlab_sim", "--host", "::1", "--seed", "3", "--device", "linear"],
         ["-m", "starlab_sim", "--state", "chip", "--faults", '{"stall_s": 1}'],
         ["-m", "starlab_sim", "--eth", "eth1", "--pty"],
+        ["-m", "starlab_sim", "--authors-tcp", "127.0.0.1:7"],
         ["-m", "starlab_api"],
     ]
 
@@ -441,7 +541,8 @@ def test_without_the_server_serve_says_what_to_install(monkeypatch: pytest.Monke
 def test_every_command_takes_json_and_has_help() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
-        result = CliRunner().invoke(app, [command.callback.__name__, "--help"])
+        name = command.callback.__name__.replace("_", "-")
+        result = CliRunner().invoke(app, [name, "--help"])
         assert result.exit_code == 0
         assert "--json" in result.output
 
@@ -450,3 +551,62 @@ def test_the_demo_refuses_effects_for_a_board_that_is_not_its_own() -> None:
     result = CliRunner().invoke(app, ["demo", "--effects", "all", "--url", "http://lab"])
     assert result.exit_code == 2
     assert "is for the demo's own chip" in " ".join(result.output.split())
+
+
+def counters_of(training: int) -> dict[str, Any]:
+    shares = {"set": 2e-3, "reset": 1e-3, "form": 0.0}
+    return {
+        "pulses": {name: {"set": 300, "reset": 100, "form": 0} for name in ("array1", "array2")},
+        "operations": dict.fromkeys(("form", "set", "reset", "read", "inference"), 4)
+        | {"training": training},
+        "energy_j": 1e-2,
+        "emulated_time_s": 8.0,
+        "energy_parts_j": {
+            "array1": shares,
+            "array2": shares,
+            "cells": 1e-3,
+            "converters": 2e-3,
+            "lines": 1e-3,
+        },
+        "time_parts_s": {
+            "array1": shares,
+            "array2": shares,
+            "read": 1.0,
+            "forward": 2.0,
+            "backward": 3.0,
+            "waiting": 1.994,
+        },
+    }
+
+
+def test_counters_shows_pulses_operations_and_what_took_energy_and_time(
+    run: Run, server: FakeServer
+) -> None:
+    server.will_answer_json(counters_of(training=7))
+    finished = run("counters")
+    assert finished.code == 0
+    assert "training │ 7 │ samples" in finished.words
+    assert "SET pulses, array 1 │ 2 │ 20.0 %" in finished.words
+    assert "waiting │ 1.994 │ 24.9 %" in finished.words
+    assert server.request.url.path == "/api/v1/boards/emu0/counters"
+    assert run("counters", "--json").json["counters"] == counters_of(training=7)
+
+
+def test_energy_shows_the_published_method_its_comparison_and_what_it_rests_on(
+    run: Run, server: FakeServer
+) -> None:
+    some = dict.fromkeys(Settings.model_fields, 1)
+    words = {"output_activation": "none", "scheme": "cyclic", "phase": "set"}
+    settings = {**some, **words, "adc_bits_1": 8, "adc_bits_2": 5}
+    for _ in range(2):
+        server.will_answer_json(counters_of(training=7))
+        server.will_answer_json(settings)
+    finished = run("energy")
+    assert finished.code == 0
+    assert "Energy of 7 learning steps by the published method" in finished.words
+    assert re.search(r"published, of a digital accelerator[ │]+1/35 ", finished.words)
+    assert "processor_power" in finished.words
+    assert "130 nm [the " in finished.words
+    told = run("energy", "--json").json
+    work = Work((300, 300), (100, 100), steps=7, adc_bits_1=8, adc_bits_2=5)
+    assert told == {**energy_report(work).json(), "emulated_j": 1e-2}

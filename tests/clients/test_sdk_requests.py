@@ -234,6 +234,50 @@ def test_supplies_are_set_in_their_own_units(client: Client, server: FakeServer)
     assert server.json == {"VBLset": {"mv": 2000.0}, "Iref_integ": {"ua": 80.0}}
 
 
+VOLTAGE_FIT = {
+    "unit": "mV",
+    "gain": 1.01,
+    "gain_sigma": 0.001,
+    "points": 5,
+    "offset_mv": 3.0,
+    "offset_sigma_mv": 0.2,
+    "residual_mv": 0.1,
+    "error_mv": 25.0,
+    "error_sigma_mv": 0.3,
+}
+CALIBRATION = {
+    "serial": "B7",
+    "made_at": "2024-02-29T12:00:00Z",
+    "in_use": True,
+    "readings": 32,
+    "channels": {"VBLset": VOLTAGE_FIT},
+}
+
+
+def test_supplies_are_calibrated_asked_and_forgotten(client: Client, server: FakeServer) -> None:
+    server.will_answer_json(CALIBRATION)
+    board = client.board("emu0")
+    made = board.calibrate(points=7)
+    assert (server.request.method, server.json) == ("POST", {"points": 7, "readings": 32})
+    assert server.request.url.path == "/api/v1/boards/emu0/calibration"
+    assert made.channels["VBLset"].gain == 1.01
+    assert board.calibration() == made
+    assert server.request.method == "GET"
+    assert board.remove_calibration() == made
+    assert server.request.method == "DELETE"
+    with pytest.raises(InvalidInput, match="points"):
+        board.calibrate(points=1)
+
+
+def test_rails_are_balanced(client: Client, server: FakeServer) -> None:
+    voltages = {"plus_mv": 230.0, "minus_mv": 220.0, "mismatch_mv": 10.0}
+    server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
+    done = client.board("emu0").balance(readings=2)
+    assert server.request.url.path == "/api/v1/boards/emu0/supplies/balance"
+    assert server.json == {"readings": 2}
+    assert done.after.mismatch_mv == 10.0
+
+
 def test_registers_are_addressed_in_hexadecimal(client: Client, server: FakeServer) -> None:
     server.will_answer_json({"address": 0x2C, "name": None, "value": 5, "fields": {}})
     client.board("emu0").write_register(0x2C, 5, mask=0xFF)

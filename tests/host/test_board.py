@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from tests.host.bench import Bench
 
@@ -16,7 +17,7 @@ from starlab_host.errors import (
 from starlab_host.memory import COMMAND_BYTES
 from starlab_sim import Specimen
 from starlab_spec import LimitExceeded, UnknownName
-from starlab_spec.operations import MEMORY_BYTES, Operation
+from starlab_spec.operations import MEMORY_BYTES, Operation, PulseKind
 from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction, start
 
 
@@ -178,6 +179,21 @@ def test_counters_tell_pulses_by_array_and_kind_energy_and_time(bench: Bench) ->
     assert after.operations.read - before.operations.read == 100
     assert after.emulated_time_s > before.emulated_time_s
     assert after.energy_j > before.energy_j
+
+
+def test_counters_tell_what_took_the_energy_and_the_time(bench: Bench) -> None:
+    bench.chip.pulse(2, PulseKind.SET, np.ones((2, 100, 10), np.bool_), width_ns=50)
+    bench.board.emulator(advance_s=2)
+    counters = bench.board.counters()
+    energy, time = counters.energy_parts_j, counters.time_parts_s
+    assert energy.array2.set > 0
+    assert energy.array2.reset == energy.array1.set == energy.array1.form == 0
+    assert energy.array2.set + energy.cells + energy.converters + energy.lines == pytest.approx(
+        counters.energy_j, rel=1e-12
+    )
+    assert time.array2.set == pytest.approx(200 * 4 * 50e-9)
+    assert time.waiting == pytest.approx(2)
+    assert time.array2.set + time.read + time.waiting == pytest.approx(counters.emulated_time_s)
 
 
 def test_a_word_that_no_emulator_knows_is_refused(bench: Bench) -> None:

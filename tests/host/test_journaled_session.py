@@ -56,6 +56,13 @@ def states(entries: tuple[Entry, ...] | list[Entry]) -> list[tuple[int, EntrySta
     return [(entry.message_id, entry.state) for entry in entries]
 
 
+def abandon(session: JournaledSession) -> None:
+    """As if the process were killed: it keeps nothing alive any more."""
+    lost = session._session
+    assert isinstance(lost, Session)
+    lost._over.set()
+
+
 def test_what_changes_the_chip_is_written_down_with_its_outcome(
     bench: CrashBench, journal: Journal
 ) -> None:
@@ -151,7 +158,7 @@ def test_what_a_killed_host_had_in_flight_is_in_doubt_after_a_restart_of_the_boa
 ) -> None:
     session = opened(bench, journal)
     journal.write(1, tr.encode_transactions(pulse(1)), "killed before its reply came")
-    session._session._over.set()
+    abandon(session)
     bench.restart_board()
     opened(bench, journal).close()
     (entry,) = journal.recovered.unknown
@@ -182,7 +189,7 @@ def test_an_outcome_that_could_not_be_noted_is_learned_by_resuming(
         full_disk.setattr(journal, "settle", failing)
         assert session.execute(pulse(1))[-1].status == Status.OK
         session.execute([tr.write_memory(0, bytes(REQUEST_LIMIT_BYTES)), *pulse(2)])
-    session._session._over.set()
+    abandon(session)
     opened(bench, journal).close()
     assert states(journal.recovered.executed) == [(1, EntryState.DONE)]
     (entry,) = journal.recovered.unknown
@@ -198,7 +205,7 @@ def test_a_command_whose_id_an_abort_had_taken_was_never_sent(
     session = opened(bench, journal)
     session.abort()
     journal.write(1, tr.encode_transactions(pulse(1)), "killed before it was written down anew")
-    session._session._over.set()
+    abandon(session)
     opened(bench, journal)
     assert states(journal.recovered.not_sent) == [(1, EntryState.NOT_SENT)]
     assert steps_of(bench.board) == []

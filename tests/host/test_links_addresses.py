@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starlab_host.links import (
+    AuthorsAddress,
     EthernetAddress,
     MemoryAddress,
     SerialAddress,
@@ -13,7 +14,10 @@ from starlab_host.links import (
     parse_address,
 )
 
-FORMS = "udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, serial://port[?baud=N], memory:name"
+FORMS = (
+    "udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, serial://port[?baud=N], "
+    "authors-tcp://host[:port], memory:name"
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,8 @@ FORMS = "udp://host[:port], eth://interface/aa:bb:cc:dd:ee:ff, serial://port[?ba
     [
         ("udp://board7", UdpAddress("board7", 5716)),
         ("udp://192.0.2.7:6000", UdpAddress("192.0.2.7", 6000)),
+        ("authors-tcp://192.0.2.7", AuthorsAddress("192.0.2.7", 7)),
+        ("authors-tcp://[2001:db8::7]:6000", AuthorsAddress("2001:db8::7", 6000)),
         ("udp://[2001:db8::7]:6000", UdpAddress("2001:db8::7", 6000)),
         ("eth://eth1/02:00:00:00:00:0A", EthernetAddress("eth1", bytes([2, 0, 0, 0, 0, 10]))),
         ("serial:///dev/ttyUSB0", SerialAddress("/dev/ttyUSB0", 921600)),
@@ -48,6 +54,8 @@ def test_an_address_says_which_cable_and_where(url: str, address: object) -> Non
         ("eth://eth0/02:00:00:00:00", "eth://interface/aa:bb:cc:dd:ee:ff"),
         ("eth://a-name-too-long-for-linux/02:00:00:00:00:01", "eth://interface/aa:bb:cc:dd:ee:ff"),
         ("serial://", "serial://port[?baud=N]"),
+        ("authors-tcp://", "authors-tcp://host[:port]"),
+        ("authors-tcp://host/path", "authors-tcp://host[:port]"),
         ("serial:/dev/ttyUSB0", "serial://port[?baud=N]"),
         ("serial:///dev/ttyUSB0?baud=fast", "serial://port[?baud=N]"),
         ("serial:///dev/ttyUSB0?baud=1&baud=2", "serial://port[?baud=N]"),
@@ -82,9 +90,9 @@ def test_an_interface_that_is_not_there_is_no_way() -> None:
 
 @given(st.text())
 def test_any_text_is_an_address_or_refused(text: str) -> None:
-    for url in (text, "udp://" + text, "eth://" + text, "serial://" + text, "memory:" + text):
+    for cable in ("", "udp://", "eth://", "serial://", "authors-tcp://", "memory:"):
         try:
-            address = parse_address(url)
+            address = parse_address(cable + text)
         except ValueError:
             continue
         assert not isinstance(address, MemoryAddress)

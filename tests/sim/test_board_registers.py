@@ -1,12 +1,15 @@
 """Registers of the emulated board: reset values, access, masks, identity, counters."""
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlab_sim.register_file import RegisterFile
+from starlab_sim.board import Board
+from starlab_sim.register_file import RegisterFile, pack_words
+from starlab_sim.specimen import Specimen
 from starlab_spec.registers import MAP_END, REGISTERS, Access, Register, register, register_at
 from starlab_spec.wire.transactions import (
     Opcode,
@@ -117,13 +120,47 @@ def test_a_masked_write_keeps_the_other_bits(
 ) -> None:
     registers = RegisterFile()
     address, name = definition.address, definition.name
-    registers.write(address, [old])
-    registers.write(address, [new], mask)
+    registers.write(address, pack_words([old]))
+    registers.write(address, pack_words([new]), pack_words([mask]))
     expected = "".join(
         n if m == "1" else o
         for o, n, m in zip(f"{old:032b}", f"{new:032b}", f"{mask:032b}", strict=True)
     )
     assert f"{registers.word(name):032b}" == expected
+
+
+@given(st.lists(st.integers(0, 0xFFFFFFFF), min_size=3, max_size=3), st.integers(0, 0xFFFFFFFF))
+def test_a_mask_counts_for_each_of_several_words(values: list[int], mask: int) -> None:
+    registers = RegisterFile()
+    before = registers.read(0, 3)
+    registers.write(0, pack_words(values), pack_words([mask]))
+    one_by_one = RegisterFile(before + registers.read(12, MAP_END // 4 - 3))
+    for place, value in enumerate(values):
+        one_by_one.write(4 * place, pack_words([value]), pack_words([mask]))
+    assert registers.read(0, 3) == one_by_one.read(0, 3)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(0, MAP_END // 4 - 1).map(lambda word: read_registers(4 * word)),
+            st.builds(read_registers, st.integers(0, MAP_END), st.integers(0, 3)),
+            st.builds(read_registers, st.just(0x30), st.just(2), fixed=st.just(True)),
+            st.integers(0, 0xFFFFFFFF).map(lambda value: write_registers(0x04, [value])),
+        ),
+        max_size=12,
+    )
+)
+def test_many_accesses_in_one_command_are_as_each_in_a_command_of_its_own(
+    transactions: list[Transaction],
+) -> None:
+    together, apart = (
+        Board(Specimen(seed=1), serial="EMU-1", rng=random.Random(1)) for _ in range(2)
+    )
+    results = together.execute(transactions)
+    expected = [result for each in transactions for result in apart.execute([each])]
+    assert results == expected[: len(results)]
+    assert len(results) == len(transactions) or results[-1].status != Status.OK
 
 
 def test_identity_is_in_registers_and_json(bench: "Bench") -> None:
@@ -148,7 +185,7 @@ def test_identity_is_in_registers_and_json(bench: "Bench") -> None:
 
 
 def test_counters_start_at_zero_and_upper_words_come_first(powered: "Bench") -> None:
-    assert set(words(powered.do(read_registers(0x200, 28))[0])) == {0}
+    assert set(words(powered.do(read_registers(0x200, 64))[0])) == {0}
     powered.select(1, 3, 0b101)
     powered.start(1 << 18)
     (result,) = powered.do(read_registers(0x200, 2))

@@ -215,7 +215,7 @@ def test_set_at_forming_level_is_refused_whatever_the_rails_are_allowed(bench: "
     rails = {"VBLset": {"high": 2300}, "VSLreset": {"high": 2300}}
     limited(bench, {"forming": {"level_mv": 2500}, "supplies": rails})
     bench.select(1, 0, 1)
-    with patch.object(type(bench.board._interlock), "over_voltage", lambda *_: ""):
+    with patch.object(type(bench.board._interlock), "over_voltage", lambda *_: None):
         with drifted("VBLset", 1.2):
             status, message = bench.refusal(start(Operation.SET))
     assert (status, message) == (

@@ -5,7 +5,15 @@ from tests.spec.wire_table import LAST, Host, Table, refusal, replies
 
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.frames import Event, EventKind, Frame, FrameFlag, FrameType, Hello
+from starlab_spec.wire.frames import (
+    Acknowledgement,
+    Event,
+    EventKind,
+    Frame,
+    FrameFlag,
+    FrameType,
+    Hello,
+)
 from starlab_spec.wire.standing import MEANINGS, Standing
 from starlab_spec.wire.transactions import Status, Transaction
 
@@ -304,6 +312,18 @@ def test_a_long_reply_is_paced_by_the_window(table: Table, host: Host) -> None:
     host.acknowledge(answers)
     answers = host.send(FrameType.STATUS_REQUEST)
     assert [f.sequence for f in answers if f.type == FrameType.REPLY] == [4, 5, 6, 7]
+
+
+def test_what_an_ack_says_has_come_beyond_a_gap_is_not_sent_again(table: Table, host: Host) -> None:
+    def acknowledge(cumulative: int, *beyond: int) -> list[int]:
+        bitmap = sum(1 << 128 - sequence + cumulative for sequence in beyond)
+        ack = codec.encode_ack(Acknowledgement(cumulative, bitmap, credit=4))
+        answers = host.send(FrameType.ACK, ack, acknowledged=cumulative)
+        return [f.sequence for f in answers if f.type == FrameType.REPLY]
+
+    host.command(1, tr.read_memory(0, 20_000), flags=READ_ONLY)
+    assert acknowledge(0, 1) == [0]
+    assert acknowledge(2, 3) == [2, 4, 5]
 
 
 def test_a_reply_too_long_for_one_message_is_refused(table: Table) -> None:

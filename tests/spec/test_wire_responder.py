@@ -242,6 +242,41 @@ def test_a_refusal_is_never_answered_with_a_refusal(table: Table) -> None:
     assert table.deliver(codec.encode_frame(nak)) == []
 
 
+# ---- somebody beside the protocol
+
+
+def test_a_board_that_somebody_else_has_grants_no_session(table: Table) -> None:
+    assert table.responder.hold("a visitor", table.now) is None
+    host = Host(table)
+    (announce,) = host.send(FrameType.DISCOVER)
+    assert codec.decode_json(announce.payload)["in_use"] is True
+    for wish in (Hello(), Hello(lease_epoch=9)):
+        assert refusal([host.hello(wish)]) == (Status.BUSY, "in use by a visitor")
+    table.responder.held_by = ""
+    host.open()
+
+
+def test_nobody_else_gets_the_board_while_a_session_is_open(table: Table, host: Host) -> None:
+    assert table.responder.hold("a visitor", table.now) == "'bench'"
+    assert list(replies(host.command(1, tr.start(1)))) == [(1, Status.OK, LAST)]
+
+
+def test_somebody_else_gets_the_board_from_a_silent_session_once_nothing_runs(
+    table: Table, host: Host
+) -> None:
+    table.slow = True
+    host.command(1, tr.start(1))
+    table.wait(3.1)
+    assert table.responder.hold("a visitor", table.now) == "a command that still runs"
+    table.finish()
+    assert table.responder.hold("a visitor", table.now) is None
+    assert refusal(host.command(2, tr.start(2))) == (
+        Status.BUSY,
+        "the session was closed for a visitor",
+    )
+    assert table.board.is_safe
+
+
 # ---- the end of a session, and silence
 
 

@@ -87,11 +87,13 @@ def test_the_first_frame_of_a_prompt_message_does_not_wait_for_the_window() -> N
     assert [(frame.sequence, frame.message) for frame in sender.sent()] == [(2, 2)]
 
 
-def test_the_frame_that_fills_a_small_window_asks_for_an_acknowledgement() -> None:
-    small, large = Sender(window=4), Sender(window=32)
-    for sender, wanted in ((small, FrameFlag.ACK_NOW), (large, 0)):
-        sender.queue(40)
-        assert sender.sent()[-1].flags == wanted
+@pytest.mark.parametrize("window", [4, 32])
+def test_the_frame_that_fills_the_window_asks_for_an_acknowledgement(window: int) -> None:
+    sender = Sender(window=window)
+    sender.queue(40)
+    *before, filling = sender.sent()
+    assert filling.flags == FrameFlag.ACK_NOW
+    assert not any(frame.flags for frame in before)
 
 
 def test_sequence_numbers_wrap() -> None:

@@ -1,5 +1,7 @@
 """Commands and replies as bytes: literal bytes, round trips, hostile input."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +86,30 @@ def test_noise_is_decoded_or_refused_never_crashed_on(noise: bytes) -> None:
             decode(noise)
         except TransactionError:
             pass
+
+
+@given(
+    st.lists(st.builds(Transaction, u8, u32, st.binary(min_size=4, max_size=4), u8), min_size=1),
+    st.data(),
+)
+def test_one_word_each_is_read_by_the_length_fields_whatever_they_are(
+    transactions: list[Transaction], draw: st.DataObject
+) -> None:
+    payload = tr.encode_transactions(transactions)
+    assert tr.decode_transactions(payload) == transactions
+    place = draw.draw(st.integers(0, len(payload) - 1))
+    payload = payload[:place] + bytes([draw.draw(st.integers(0, 16))]) + payload[place + 1 :]
+    try:
+        found = tr.decode_transactions(payload)
+    except TransactionError:
+        assert 2 <= place % 16 <= 7, "only the reserved field and the length can be wrong"
+        return
+    offset = 0
+    for opcode, address, data, flags in found:
+        head = struct.pack(">BBHII", opcode, flags, 0, len(data), address)
+        assert payload[offset:].startswith(head + data)
+        offset += 12 + len(data) + -len(data) % 4
+    assert offset == len(payload)
 
 
 def test_known_codes_come_back_as_names_and_unknown_ones_as_they_came() -> None:

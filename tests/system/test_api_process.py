@@ -132,6 +132,9 @@ def test_limits_come_from_files_by_serial_number_or_for_all(tmp_path: Path) -> N
             _, said = process.communicate()
         assert [line.split()[0] for line in told] == [difference]
         assert ("WIDER SAFE OPERATING AREA: pulses.array1" in said) == (seed == "3")
+        # the embedded emulator's firmware has the same file
+        chip_said = "starlab-chip: WIDER SAFE OPERATING AREA: pulses.array1"
+        assert (chip_said in said) == (seed == "3")
 
 
 def test_a_limits_file_that_makes_no_sense_is_a_usage_error(tmp_path: Path) -> None:
@@ -140,3 +143,12 @@ def test_a_limits_file_that_makes_no_sense_is_a_usage_error(tmp_path: Path) -> N
     code, lines = refusal(["--limits", f"EMU-1={file}"])
     assert (code, len(lines)) == (2, 1)
     assert lines[0].endswith("supplies.VBLset.high 9000 mV is above the 5670 mV limit")
+
+
+def test_a_link_without_frames_cannot_be_captured(tmp_path: Path) -> None:
+    board = "authors-tcp://127.0.0.1:7"
+    code, errors = refusal(["--board", board, "--capture", str(tmp_path / "link.pcap")])
+    assert (code, errors) == (
+        2,
+        [f"starlab-api: {board} cannot be captured: no frames travel there"],
+    )

@@ -8,8 +8,18 @@ from starlab_api.boards import Connection
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
 from starlab_api.problems import InvalidInput
-from starlab_contract import CurrentSupply, Supplies, Supply, SupplySettings, VoltageSupply
-from starlab_host import SupplyState
+from starlab_contract import (
+    BalanceRails,
+    BalanceReply,
+    CurrentSupply,
+    ReadVoltages,
+    Supplies,
+    Supply,
+    SupplySettings,
+    VoltageSupply,
+)
+from starlab_host import ReadVoltages as Found
+from starlab_host import SupplyState, balance
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.supplies import Channel, supply
 
@@ -32,6 +42,27 @@ async def set_supplies(board: OneBoard, body: SupplySettings) -> Supplies:
         return _read(link)
 
     return _view(await board.write(change))
+
+
+@router.post("/balance", dependencies=[Depends(json_only)])
+async def balance_rails(board: OneBoard, body: BalanceRails | None = None) -> BalanceReply:
+    """Trim VBL27 and VBL23 by codes until balanced weights of array 1 give no current.
+
+    Reads the array at some codes of V25, which is set back; the array must be formed.
+    """
+    wanted = BalanceRails() if body is None else body
+    done = await board.write(lambda link: balance(link.board, readings=wanted.readings))
+    return BalanceReply(
+        before=_read_voltages(done.before),
+        after=_read_voltages(done.after),
+        codes=dict(done.codes),
+    )
+
+
+def _read_voltages(found: Found) -> ReadVoltages:
+    return ReadVoltages(
+        plus_mv=found.plus_mv, minus_mv=found.minus_mv, mismatch_mv=found.mismatch_mv
+    )
 
 
 def _read(link: Connection) -> tuple[Iterable[SupplyState], SafeArea]:

@@ -37,7 +37,9 @@ from starlab.errors import (
     StarlabError,
 )
 from starlab.learning import learn, prepare
+from starlab.published import load_published, save_published
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import AsyncSnapshots, Snapshots
 
 __all__ = [
     "Aborted",
@@ -46,6 +48,7 @@ __all__ = [
     "AsyncArray",
     "AsyncBoard",
     "AsyncClient",
+    "AsyncSnapshots",
     "Board",
     "BoardAway",
     "BoardError",
@@ -62,9 +65,12 @@ __all__ = [
     "ServerAway",
     "ServerError",
     "ServerFailed",
+    "Snapshots",
     "StarlabError",
     "Training",
     "TrainingStep",
     "learn",
+    "load_published",
     "prepare",
+    "save_published",
 ]

@@ -11,7 +11,7 @@ import httpx2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from starlab import calls
+from starlab import calls, supply_calls
 from starlab.board import Method
 from starlab.calls import Call
 from starlab.http import (
@@ -24,9 +24,11 @@ from starlab.http import (
 )
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import AsyncSnapshots
 from starlab.training import Batch, batches
-from starlab_contract import Board as BoardInfo
 from starlab_contract import (
+    BalanceReply,
+    Calibration,
     Counters,
     EmulatorReply,
     Faults,
@@ -39,6 +41,7 @@ from starlab_contract import (
     Settings,
     Supplies,
 )
+from starlab_contract import Board as BoardInfo
 
 T = TypeVar("T")
 
@@ -123,6 +126,7 @@ class AsyncBoard:
         self.arrays: Mapping[int, AsyncArray] = MappingProxyType(
             {number: AsyncArray(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
+        self.snapshots = AsyncSnapshots(board_id, send)
         self._send = send
 
     async def info(self) -> BoardInfo:
@@ -138,6 +142,22 @@ class AsyncBoard:
     ) -> Supplies:
         """Set voltages and currents by name, all of them or none."""
         return await self._send(calls.set_supplies(self.id, mv or {}, ua or {}))
+
+    async def calibrate(self, *, points: int = 5, readings: int = 32) -> Calibration:
+        """Measure what the supplies really give; from then on they are set by it."""
+        return await self._send(supply_calls.calibrate(self.id, points, readings))
+
+    async def calibration(self) -> Calibration:
+        """What was measured last; raises `NotFound` where nothing was."""
+        return await self._send(supply_calls.calibration(self.id))
+
+    async def remove_calibration(self) -> Calibration:
+        """Set supplies by their nominal codes again; gives what is forgotten."""
+        return await self._send(supply_calls.remove_calibration(self.id))
+
+    async def balance(self, *, readings: int = 4) -> BalanceReply:
+        """Trim VBL27 and VBL23 until balanced weights of array 1 give no current."""
+        return await self._send(supply_calls.balance(self.id, readings))
 
     async def settings(self) -> Settings:
         """Converters, pulses and learning."""

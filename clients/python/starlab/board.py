@@ -7,13 +7,15 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from starlab import calls
+from starlab import calls, supply_calls
 from starlab.calls import Call
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.snapshots import Snapshots
 from starlab.training import Batch, batches
-from starlab_contract import Board as BoardInfo
 from starlab_contract import (
+    BalanceReply,
+    Calibration,
     Counters,
     EmulatorReply,
     Faults,
@@ -25,6 +27,7 @@ from starlab_contract import (
     Settings,
     Supplies,
 )
+from starlab_contract import Board as BoardInfo
 
 T = TypeVar("T")
 Method = Literal["write-verify", "open-loop", "stellar-cyclic"]
@@ -145,6 +148,7 @@ class Board:
         self.arrays: Mapping[int, Array] = MappingProxyType(
             {number: Array(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
+        self.snapshots = Snapshots(board_id, send)
         self._send = send
 
     def info(self) -> BoardInfo:
@@ -160,6 +164,37 @@ class Board:
     ) -> Supplies:
         """Set voltages (millivolt) and currents (microampere) by name, all of them or none."""
         return self._send(calls.set_supplies(self.id, mv or {}, ua or {}))
+
+    def calibrate(self, *, points: int = 5, readings: int = 32) -> Calibration:
+        """Measure what the supplies really give; from then on they are set by it.
+
+        Args:
+            points: Codes of each channel, 3..64.
+            readings: Measurements at each code, 2..1000.
+
+        Returns:
+            Gain, offset and their uncertainty by channel. What is set stays until it is set again.
+        """
+        return self._send(supply_calls.calibrate(self.id, points, readings))
+
+    def calibration(self) -> Calibration:
+        """What was measured last; raises `NotFound` where nothing was."""
+        return self._send(supply_calls.calibration(self.id))
+
+    def remove_calibration(self) -> Calibration:
+        """Set supplies by their nominal codes again; gives what is forgotten."""
+        return self._send(supply_calls.remove_calibration(self.id))
+
+    def balance(self, *, readings: int = 4) -> BalanceReply:
+        """Trim VBL27 and VBL23 until balanced weights of array 1 give no current.
+
+        Args:
+            readings: Of the array, at each of seven codes of V25: 1..100.
+
+        Returns:
+            Read voltages before and after, and the codes.
+        """
+        return self._send(supply_calls.balance(self.id, readings))
 
     def settings(self) -> Settings:
         """Converters, pulses and learning."""

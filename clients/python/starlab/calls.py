@@ -85,7 +85,7 @@ def boards() -> Call[list[Board]]:
 
 def discover(addresses: Sequence[str], wait_s: float) -> Call[list[FoundBoard]]:
     """Look for boards in the server's networks."""
-    body = _checked(Discover, {"addresses": list(addresses), "wait_s": wait_s})
+    body = checked(Discover, {"addresses": list(addresses), "wait_s": wait_s})
 
     def read(answer: Answer) -> list[FoundBoard]:
         return answer.models(FoundBoard)
@@ -101,12 +101,12 @@ def discover(addresses: Sequence[str], wait_s: float) -> Call[list[FoundBoard]]:
 
 def board(board_id: str) -> Call[Board]:
     """Identity and state of one board."""
-    return _get(f"{_board(board_id)}", Board)
+    return get(f"{board_path(board_id)}", Board)
 
 
 def supplies(board_id: str) -> Call[Supplies]:
     """All supplies by name."""
-    return _get(f"{_board(board_id)}/supplies", Supplies)
+    return get(f"{board_path(board_id)}/supplies", Supplies)
 
 
 def set_supplies(board_id: str, mv: Mapping[str, float], ua: Mapping[str, float]) -> Call[Supplies]:
@@ -115,50 +115,50 @@ def set_supplies(board_id: str, mv: Mapping[str, float], ua: Mapping[str, float]
     wanted |= {name: {"ua": value} for name, value in ua.items()}
     if len(wanted) < len(mv) + len(ua):
         raise InvalidInput(f"{', '.join(mv.keys() & ua.keys())}: set either mv or ua")
-    body = _checked(SupplySettings, wanted)
-    return _send("PATCH", f"{_board(board_id)}/supplies", body, Supplies)
+    body = checked(SupplySettings, wanted)
+    return send("PATCH", f"{board_path(board_id)}/supplies", body, Supplies)
 
 
 def settings(board_id: str) -> Call[Settings]:
     """All settings."""
-    return _get(f"{_board(board_id)}/settings", Settings)
+    return get(f"{board_path(board_id)}/settings", Settings)
 
 
 def change_settings(board_id: str, changes: Mapping[str, Any]) -> Call[Settings]:
     """Change settings by name, all of them or none."""
-    body = _checked(SettingsChange, changes)
-    return _send("PATCH", f"{_board(board_id)}/settings", body, Settings)
+    body = checked(SettingsChange, changes)
+    return send("PATCH", f"{board_path(board_id)}/settings", body, Settings)
 
 
 def limits(board_id: str) -> Call[Limits]:
     """The safe operating area that the server holds the board to."""
-    return _get(f"{_board(board_id)}/limits", Limits)
+    return get(f"{board_path(board_id)}/limits", Limits)
 
 
 def counters(board_id: str) -> Call[Counters]:
     """Pulses, operations, energy and the chip's own time."""
-    return _get(f"{_board(board_id)}/counters", Counters)
+    return get(f"{board_path(board_id)}/counters", Counters)
 
 
 def read_register(board_id: str, address: int) -> Call[Register]:
     """One 32-bit register."""
-    return _get(f"{_board(board_id)}/registers/0x{address:X}", Register)
+    return get(f"{board_path(board_id)}/registers/0x{address:X}", Register)
 
 
 def write_register(board_id: str, address: int, value: int, mask: int) -> Call[Register]:
     """Replace the masked bits of one register."""
-    body = _checked(RegisterWrite, {"value": value, "mask": mask})
-    return _send("PUT", f"{_board(board_id)}/registers/0x{address:X}", body, Register)
+    body = checked(RegisterWrite, {"value": value, "mask": mask})
+    return send("PUT", f"{board_path(board_id)}/registers/0x{address:X}", body, Register)
 
 
 def emergency_stop(board_id: str) -> Call[Faults]:
     """Switch all drivers off and latch it."""
-    return _send("POST", f"{_board(board_id)}/emergency-stop", None, Faults)
+    return send("POST", f"{board_path(board_id)}/emergency-stop", None, Faults)
 
 
 def clear_emergency_stop(board_id: str) -> Call[Faults]:
     """Release a latched emergency stop."""
-    return _send("DELETE", f"{_board(board_id)}/emergency-stop", None, Faults)
+    return send("DELETE", f"{board_path(board_id)}/emergency-stop", None, Faults)
 
 
 def in_doubt(board_id: str) -> Call[list[JournaledCommand]]:
@@ -167,7 +167,7 @@ def in_doubt(board_id: str) -> Call[list[JournaledCommand]]:
     def read(answer: Answer) -> list[JournaledCommand]:
         return answer.models(JournaledCommand)
 
-    return Call("GET", f"{_board(board_id)}/in-doubt", read)
+    return Call("GET", f"{board_path(board_id)}/in-doubt", read)
 
 
 def journal(board_id: str, newest: int) -> Call[list[JournaledCommand]]:
@@ -177,7 +177,7 @@ def journal(board_id: str, newest: int) -> Call[list[JournaledCommand]]:
         return answer.models(JournaledCommand)
 
     query = (("newest", str(newest)),)
-    return Call("GET", f"{_board(board_id)}/journal", read, query=query)
+    return Call("GET", f"{board_path(board_id)}/journal", read, query=query)
 
 
 def acknowledge(board_id: str, entries: Sequence[int] | None) -> Call[list[JournaledCommand]]:
@@ -189,13 +189,13 @@ def acknowledge(board_id: str, entries: Sequence[int] | None) -> Call[list[Journ
     if entries is not None and not entries:
         raise InvalidInput("entries: none are given; leave them out for all")
     query = tuple(("entry", str(entry)) for entry in entries or ())
-    return Call("DELETE", f"{_board(board_id)}/in-doubt", read, query=query)
+    return Call("DELETE", f"{board_path(board_id)}/in-doubt", read, query=query)
 
 
 def emulator(board_id: str, commands: Mapping[str, Any]) -> Call[EmulatorReply]:
     """Tell an emulated board what no real one can do."""
-    body = _checked(EmulatorCommands, commands)
-    return _send("POST", f"{_board(board_id)}/emulator", body, EmulatorReply)
+    body = checked(EmulatorCommands, commands)
+    return send("POST", f"{board_path(board_id)}/emulator", body, EmulatorReply)
 
 
 # --- one array
@@ -206,7 +206,7 @@ def form(
 ) -> Call[FormReply]:
     """Form the cells of rows times columns, both of each pair."""
     body = Form(rows=_text(rows), columns=_text(columns))
-    return _send("POST", f"{_array(board_id, array)}/form", body, FormReply)
+    return send("POST", f"{_array(board_id, array)}/form", body, FormReply)
 
 
 def pulse(
@@ -225,7 +225,7 @@ def pulse(
     how = {"kind": kind, "count": count, "width_ns": width_ns}
     where = {"rows": _text(rows), "columns": _text(columns), "polarity": polarity}
     if mask is None:
-        return _send("POST", path, _checked(Pulse, {**how, **where}), PulseReply)
+        return send("POST", path, checked(Pulse, {**how, **where}), PulseReply)
     if any(value is not None for value in where.values()):
         raise InvalidInput("pulse takes either a mask or rows, columns and polarity")
     cells = np.asarray(mask)
@@ -306,7 +306,7 @@ def infer(
     """Infer: shape (batch, 784) to the named arrays of the reply."""
     return Call(
         "POST",
-        f"{_board(board_id)}/infer",
+        f"{board_path(board_id)}/infer",
         lambda answer: answer.arrays(*names),
         as_query(hidden="hidden" in names or None),
         npy(as_bits(inputs)),
@@ -333,7 +333,7 @@ def train_step(
         arrays["targets"] = as_integers("targets", targets, OUTPUTS)
     if targets is not None and len(arrays["targets"]) != len(packed):
         raise InvalidInput(f"{len(arrays['targets'])} targets for {len(packed)} inputs")
-    wanted = _checked(SettingsChange, changes).model_dump(mode="json", exclude_none=True)
+    wanted = checked(SettingsChange, changes).model_dump(mode="json", exclude_none=True)
 
     def read(answer: Answer) -> Training:
         outputs, correct, pulses = answer.arrays("outputs", "correct", "pulses")
@@ -341,7 +341,7 @@ def train_step(
 
     return Call(
         "POST",
-        f"{_board(board_id)}/train-step",
+        f"{board_path(board_id)}/train-step",
         read,
         as_query(layers=list(layers), **wanted),
         npz(arrays),
@@ -350,23 +350,26 @@ def train_step(
     )
 
 
-def _board(board_id: str) -> str:
+def board_path(board_id: str) -> str:
+    """Where a board's calls are."""
     return f"{ROOT}/boards/{quote(board_id, safe='')}"
 
 
 def _array(board_id: str, array: int) -> str:
-    return f"{_board(board_id)}/arrays/{array}"
+    return f"{board_path(board_id)}/arrays/{array}"
 
 
 def _text(indices: Indices | None) -> str | None:
     return None if indices is None else as_text(indices)
 
 
-def _get(path: str, kind: type[Model]) -> Call[Model]:
+def get(path: str, kind: type[Model]) -> Call[Model]:
+    """A call that asks for a model."""
     return Call("GET", path, lambda answer: answer.model(kind))
 
 
-def _send(method: str, path: str, body: BaseModel | None, kind: type[Model]) -> Call[Model]:
+def send(method: str, path: str, body: BaseModel | None, kind: type[Model]) -> Call[Model]:
+    """A call that changes something, and is answered by a model."""
     return Call(
         method,
         path,
@@ -377,7 +380,7 @@ def _send(method: str, path: str, body: BaseModel | None, kind: type[Model]) -> 
     )
 
 
-def _checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
+def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
     """A request body, or the caller's fault in the caller's words.
 
     Raises:

@@ -25,6 +25,7 @@ from starlab_contract.base import ReplyBody, RequestBody, Selection
 from starlab_contract.boards import (
     Board,
     BoardState,
+    Capabilities,
     Discover,
     Faults,
     FoundBoard,
@@ -35,11 +36,23 @@ from starlab_contract.boards import (
     RoundTripBin,
     RoundTripFigures,
 )
+from starlab_contract.calibration import (
+    BalanceRails,
+    BalanceReply,
+    Calibrate,
+    Calibration,
+    CurrentFit,
+    ReadVoltages,
+    VoltageFit,
+)
 from starlab_contract.counters import (
     ArrayPulses,
     Counters,
+    EnergyParts,
     Operations,
     Pulses,
+    PulseShares,
+    TimeParts,
 )
 from starlab_contract.emulator import (
     EmulatorCommands,
@@ -57,7 +70,7 @@ from starlab_contract.limits import (
     SupplyLimits,
     VoltageLimits,
 )
-from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE
+from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE, SNAPSHOT_TYPE
 from starlab_contract.network import (
     Infer,
     InferParameters,
@@ -69,6 +82,13 @@ from starlab_contract.network import (
 from starlab_contract.problem import PROBLEM_TYPE, FieldError, Problem, ProblemKind
 from starlab_contract.registers import Register, RegisterWrite
 from starlab_contract.settings import OutputActivation, Phase, Scheme, Settings, SettingsChange
+from starlab_contract.snapshots import (
+    RestoreReply,
+    RestoreSnapshot,
+    Snapshot,
+    SnapshotKind,
+    TakeSnapshot,
+)
 from starlab_contract.supplies import (
     CurrentSupply,
     Supplies,
@@ -83,19 +103,27 @@ __all__ = [
     "NPY_TYPE",
     "NPZ_TYPE",
     "PROBLEM_TYPE",
+    "SNAPSHOT_TYPE",
     "ArrayLimits",
     "ArrayPulses",
+    "BalanceRails",
+    "BalanceReply",
     "Board",
     "BoardState",
+    "Calibrate",
+    "Calibration",
+    "Capabilities",
     "CommandState",
     "Conductance",
     "Counters",
+    "CurrentFit",
     "CurrentLimits",
     "CurrentSupply",
     "Discover",
     "EmulatorCommands",
     "EmulatorFaults",
     "EmulatorReply",
+    "EnergyParts",
     "Faults",
     "FieldError",
     "Form",
@@ -125,31 +153,40 @@ __all__ = [
     "PulseLimits",
     "PulseParameters",
     "PulseReply",
+    "PulseShares",
     "Pulses",
     "RateLimit",
+    "ReadVoltages",
     "Readiness",
     "Recovered",
     "Register",
     "RegisterWrite",
     "ReplyBody",
     "RequestBody",
+    "RestoreReply",
+    "RestoreSnapshot",
     "RoundTripBin",
     "RoundTripFigures",
     "Scheme",
     "Selection",
     "Settings",
     "SettingsChange",
+    "Snapshot",
+    "SnapshotKind",
     "Supplies",
     "Supply",
     "SupplyLimits",
     "SupplySetting",
     "SupplySettings",
+    "TakeSnapshot",
+    "TimeParts",
     "TrainStep",
     "TrainStepParameters",
     "TrainStepReply",
     "Vmm",
     "VmmParameters",
     "VmmReply",
+    "VoltageFit",
     "VoltageLimits",
     "VoltageSupply",
 ]

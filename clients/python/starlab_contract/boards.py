@@ -84,6 +84,37 @@ class LinkStatistics(ReplyBody):
     """Of these, those with a wrong CRC."""
 
 
+class Capabilities(ReplyBody):
+    """What a board can do beyond the published block; what it cannot is refused with a reason."""
+
+    exactly_once: bool
+    """Whether the outcome of a command is known after a lost reply or a crash of the server."""
+    batches: bool
+    """It goes through batches and whole arrays by itself; else the server does, much slower."""
+    thresholds: bool
+    """Th, Th1, C1, C2 and the output activation can be changed; else they are fixed in hardware,
+    and what the settings show is assumed, not read."""
+    non_cyclic: bool
+    """It knows the non-cyclic scheme."""
+    hidden_codes: bool
+    """Hidden pulse counts can be read: vmm with array 1, inference with hidden codes."""
+    array2_alone: bool
+    """Vmm with array 2."""
+    training_pulses: bool
+    """It says how many pulses a training step gave; else these are told and counted as 0."""
+    counters: bool
+    """Counters are its own; else the server's, since it connected, without time, energy and the
+    pulses of training."""
+    supply_readings: bool
+    """Supplies are read back; else what is told is what the server has set."""
+    fault_latches: bool
+    """It latches faults and emergency stop itself; else the server stops it as well as it can."""
+    safe_when_silent: bool
+    """It switches its drivers off when the server falls silent."""
+    emulator: bool
+    """It takes the requests that only an emulated board can be asked."""
+
+
 class Board(ReplyBody):
     """A board as the server knows it. Of a board that was never reached, most is null."""
 
@@ -107,6 +138,8 @@ class Board(ReplyBody):
     effects: list[str] | None
     """What it does that an ideal board does not; emulated boards only."""
     emulated: bool | None
+    capabilities: Capabilities | None = None
+    """Null of a board that was never reached."""
     lifetime_pulses: int | None
     """Pulses on all cells in the board's life."""
     faults: list[str]

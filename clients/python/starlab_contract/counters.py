@@ -35,6 +35,46 @@ class Operations(ReplyBody):
     """Samples."""
 
 
+class PulseShares(ReplyBody):
+    """What pulses on the cells of one array took: joule or seconds."""
+
+    set: float
+    reset: float
+    form: float
+
+
+class EnergyParts(ReplyBody):
+    """Where the energy went, joule: the parts add up to all of it. All 0 on a real board."""
+
+    array1: PulseShares
+    """Programming of array 1, driving its lines included."""
+    array2: PulseShares
+    """Programming of array 2, driving its lines included."""
+    cells: float
+    """Cells that were read, multiplied with, or driven back through."""
+    converters: float
+    """ADCs and comparators."""
+    lines: float
+    """Driving lines for reading."""
+
+
+class TimeParts(ReplyBody):
+    """Where the emulated time went, seconds: the parts add up to all of it."""
+
+    array1: PulseShares
+    """Programming of array 1."""
+    array2: PulseShares
+    """Programming of array 2."""
+    read: float
+    """Reading cells."""
+    forward: float
+    """Multiplications, learning included."""
+    backward: float
+    """Driving errors back through array 2."""
+    waiting: float
+    """Time that was let pass, and all that chips before this one took."""
+
+
 class Counters(ReplyBody):
     """What a board has done since its counters began."""
 
@@ -44,3 +84,7 @@ class Counters(ReplyBody):
     """Energy spent, joule; 0 on a real board, which cannot know it."""
     emulated_time_s: float
     """What the chip would have taken; 0 on a real board."""
+    energy_parts_j: EnergyParts
+    """The energy by what took it, joule."""
+    time_parts_s: TimeParts
+    """The emulated time by what took it, seconds."""

@@ -50,8 +50,10 @@ class EmulatorCommands(RequestBody):
     """Faults to have; a list names latches to trip, and nothing else."""
     seed: int | None = None
     """A fresh chip of that seed."""
-    device_model: str | None = None
-    """A fresh chip of cells of that model."""
+    device_model: str | dict[str, Any] | None = None
+    """A fresh chip of cells of that model: its name, or a whole model as an object with `name` and
+    either `set` and `reset`, each with `mean_uS` and `std_uS` for some equal bins from low to high
+    conductance, or `soft_bounds` with its parameters."""
     virgin: bool | None = None
     """A fresh chip, unformed (true) or formed (false)."""
     effects: Literal["none", "all"] | dict[str, Any] | None = None

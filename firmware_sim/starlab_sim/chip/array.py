@@ -1,25 +1,33 @@
 """The cells of one array: their conductances, which can be formed, and how pulses move them.
 
-Converts nothing. 9 bytes a cell.
+Converts nothing. 17 bytes a cell; with effects that tell one cell from another, 18 to 30 more.
 """
 
-from functools import lru_cache
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from starlab_sim.chip import detailed
 from starlab_sim.chip.batches import plain
-from starlab_sim.chip.energy import cell_energy_j, line_energy_j
+from starlab_sim.chip.fabrication import Traits, fabricated, formable_cells, traits
+from starlab_sim.chip.motions import (
+    ceiling_of,
+    detailed_pulse,
+    forming_share,
+    motion_of,
+    pulse_energies_j,
+)
 from starlab_sim.chip.pulsing import Motion, form_rows, pulse_rows
+from starlab_sim.chip.wires import wires_of
 from starlab_sim.devices import (
+    NOMINAL_FORM_WIDTH_NS,
+    THRESHOLD_MV,
     DeviceModel,
     Forming,
     PulseConditions,
-    StepTable,
-    VIRGIN_RANGE_uS,
     can_form,
-    step_factor,
 )
 from starlab_sim.effects import Effects
 from starlab_spec.errors import LimitExceeded, ShapeError
@@ -28,9 +36,21 @@ from starlab_spec.geometry import (
     CONDUCTANCE_MAX_uS,
     CONDUCTANCE_MIN_uS,
     VIRGIN_MAX_uS,
-    WINDOW_uS,
 )
 from starlab_spec.operations import PulseKind
+
+_DETAILED: Final = (
+    "wires",
+    "spread",
+    "stuck",
+    "forming",
+    "gate",
+    "wear",
+    "retention",
+    "read_noise",
+    "telegraph",
+)
+"""Effects for which the plain kernels know too little of cells or of reading."""
 
 
 class CellArray:
@@ -40,9 +60,14 @@ class CellArray:
         geometry: Which array.
         conductance_uS: Shape (2, inputs, outputs), float32.
         pulses: Same shape, uint32: pulses of any kind that each cell has had.
-        formable: Same shape, bool: False for cells that no FORM pulse will ever form.
-        rng: Noise of pulses and of forming.
+        pulsed_ticks: Same shape, int64: clock when a cell's retention began to count.
+        rng: Noise of pulses, and conductances after forming.
+        chance: Whether a pulse forms a cell.
+        drift: How cells drift.
+        reading: Noise of the converters.
         effects: What the cells do that ideal ones do not.
+        version: Grows whenever a conductance may have changed, for whoever remembers what follows
+            from the conductances.
     """
 
     def __init__(
@@ -56,6 +81,7 @@ class CellArray:
         formed: bool,
         cells: NDArray[np.void],
         life: int,
+        ticks: int,
     ) -> None:
         """Fabricate the cells, or go on with them.
 
@@ -63,35 +89,149 @@ class CellArray:
             geometry: Which array.
             seed: Decides the cells, and later their noise.
             device: What SET and RESET pulses do.
-            forming: Yield, and what FORM does.
+            forming: Yield, and what FORM does, where the effects do not say it.
             effects: What they do that ideal cells do not.
             formed: Deliver the array formed.
             cells: Where they are kept.
             life: 0: fresh cells. Any other number: those that are kept there, with noise of
                 their own in each life.
+            ticks: The clock.
         """
-        fabrication, noise = seed.spawn(2)
-        if life:
-            noise = np.random.SeedSequence(noise.entropy, spawn_key=(*noise.spawn_key, life))
-        self.rng = np.random.Generator(np.random.PCG64(noise))
+        self._fabrication, noise, self._traits_seed, *others = seed.spawn(6)
+        self.rng, self.chance, self.reading, self.drift = (
+            _of_life(one, life) for one in (noise, *others)
+        )
         self.geometry = geometry
-        self._forming = forming
+        self.version = 0
+        self._ideal_forming = forming
         self._device = device
         self.effects = effects
         self.conductance_uS: NDArray[np.float32] = cells["conductance_uS"]
         self.pulses: NDArray[np.uint32] = cells["pulses"]
-        made_uS, self.formable = _fabricated(geometry, fabrication, forming, formed=formed)
+        self.pulsed_ticks: NDArray[np.int64] = cells["pulsed_ticks"]
+        self._know(effects)
         if not life:
-            self.conductance_uS[...] = made_uS
+            fresh_uS = fabricated(geometry, self._fabrication, self._forming, formed=formed)
+            if self.traits is not None:
+                is_formed = fresh_uS >= VIRGIN_MAX_uS
+                within_uS = fresh_uS.clip(self.traits.bottom_uS, self.traits.top_uS)
+                fresh_uS = np.where(is_formed, within_uS, fresh_uS)
+            self.conductance_uS[...] = fresh_uS
             self.pulses[...] = 0
+            self.pulsed_ticks[...] = ticks
+            self.settle()
+
+    def _know(self, effects: Effects) -> None:
+        """Look up what the cells are under these effects."""
+        self.effects = effects
+        self._forming = self._ideal_forming
+        if (statistics := effects.forming) is not None:
+            self._forming = Forming(
+                statistics.target_uS, statistics.spread_uS, statistics.yield_fraction
+            )
+        self.formable = formable_cells(self.geometry, self._fabrication, self._forming)
+        self.wires = wires_of(self.geometry, effects)
+        self.traits: Traits | None = None
+        if any(name in _DETAILED for name in effects.on):
+            self.traits = traits(self.geometry, self._traits_seed, effects)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the plain kernels do: every cell is like every other."""
+        return self.traits is None
+
+    @property
+    def cells(self) -> detailed.Cells:
+        """The cells as the detailed kernels take them."""
+        wear = self.effects.wear
+        return detailed.Cells(
+            conductance_uS=self.conductance_uS,
+            pulses=self.pulses,
+            pulsed_ticks=self.pulsed_ticks,
+            step=self._traits.step,
+            bottom_uS=self._traits.bottom_uS,
+            top_uS=self._traits.top_uS,
+            endurance_pulses=1.0 if wear is None else float(wear.endurance_pulses),
+            wear_exponent=0.0 if wear is None else float(wear.exponent),
+        )
+
+    @property
+    def reads_plainly(self) -> bool:
+        """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
+        return self.effects.read_noise is None and self.effects.telegraph is None
+
+    @property
+    def read_uS(self) -> NDArray[np.float32]:
+        """What READ sees of the cells, (2, inputs, outputs)."""
+        if self.wires is None:
+            return self.conductance_uS
+        return self.wires.seen_uS(self.conductance_uS, self.version)
+
+    @property
+    def forward_uS(self) -> NDArray[np.float32]:
+        """What a forward pass sees of the cells, (2, inputs, outputs)."""
+        if self.wires is None:
+            return self.conductance_uS
+        return self.wires.effective_uS(self.conductance_uS, self.version)
+
+    @property
+    def differential(self) -> bool:
+        """Whether "-" cells are read with a voltage of their own: 2T2R."""
+        return self.geometry.number == 1 and (self.wires is None or self.wires.layout.shared)
+
+    @property
+    def traps(self) -> detailed.Traps:
+        """Cells with a trap."""
+        return self._traits.traps
+
+    @property
+    def _traits(self) -> Traits:
+        if self.traits is None:
+            raise TypeError("plain cells have no traits")
+        return self.traits
+
+    def change_effects(self, effects: Effects, ticks: int) -> None:
+        """Be other cells of the same conductances; but stuck ones are where they are stuck.
+
+        Args:
+            effects: What they do from now on that ideal cells do not.
+            ticks: The clock: retention that was off counts from now on.
+        """
+        if self.effects.retention is None:
+            self.pulsed_ticks[...] = ticks
+        self._know(effects)
+        self.settle()
+
+    def settle(self) -> None:
+        """Have stuck cells where they are stuck."""
+        if self.traits is not None:
+            stuck = self.traits.stuck
+            self.conductance_uS[stuck] = self.traits.bottom_uS[stuck]
+        self.changed()
+
+    def changed(self) -> None:
+        """Conductances may have changed."""
+        self.version += 1
+        if self.wires is not None:
+            self.wires.forget()
+
+    def learnt(self, steps: int) -> None:
+        """Conductances may have changed, by learning steps."""
+        self.version += 1
+        if self.wires is not None:
+            self.wires.learnt(steps)
 
     @property
     def virgin(self) -> NDArray[np.bool_]:
         """Cells that are not formed, shape (2, inputs, outputs)."""
         return self.conductance_uS < VIRGIN_MAX_uS
 
-    def overwrite(self, values_uS: NDArray[np.floating[Any]]) -> None:
-        """Put every cell at a conductance, clipped to the window; virgin cells become formed.
+    def overwrite(self, values_uS: NDArray[np.floating[Any]], ticks: int) -> None:
+        """Put every cell at a conductance, clipped to its window; virgin cells become formed.
+
+        Args:
+            values_uS: Shape (2, inputs, outputs).
+            ticks: The clock.
 
         Raises:
             ShapeError: ``values_uS`` is not (2, inputs, outputs).
@@ -101,7 +241,12 @@ class CellArray:
                 f"conductance of array {self.geometry.number}",
                 f"has shape {values_uS.shape}, expected {self.geometry.shape}",
             )
-        self.conductance_uS[...] = values_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS)
+        if self.traits is None:
+            self.conductance_uS[...] = values_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS)
+        else:
+            self.conductance_uS[...] = values_uS.clip(self.traits.bottom_uS, self.traits.top_uS)
+        self.pulsed_ticks[...] = ticks
+        self.changed()
 
     def check_mask(self, mask: NDArray[np.bool_], first_row: int) -> None:
         """Refuse a mask that does not fit the rows from ``first_row`` on.
@@ -127,8 +272,19 @@ class CellArray:
         number, noise = self.geometry.number, self.effects.cycle_noise
         noise_uS = 0.0 if noise is None else noise.step_uS
         return (
-            _motion(number, PulseKind.SET, self._device.set_steps, noise_uS, set_pulse),
-            _motion(number, PulseKind.RESET, self._device.reset_steps, noise_uS, reset_pulse),
+            motion_of(number, PulseKind.SET, self._device.set_steps, noise_uS, set_pulse),
+            motion_of(number, PulseKind.RESET, self._device.reset_steps, noise_uS, reset_pulse),
+        )
+
+    def detailed_pulses(
+        self, set_pulse: PulseConditions, reset_pulse: PulseConditions
+    ) -> tuple[detailed.Pulse, detailed.Pulse]:
+        """The same as the detailed kernels take it."""
+        set_motion, reset_motion = self.motions(set_pulse, reset_pulse)
+        ceiling_uS = ceiling_of(self.effects.gate, set_pulse.gate_mv)
+        return (
+            detailed_pulse(PulseKind.SET, set_motion, ceiling_uS, set_pulse),
+            detailed_pulse(PulseKind.RESET, reset_motion, math.inf, reset_pulse),
         )
 
     def pulse(
@@ -138,6 +294,7 @@ class CellArray:
         first_row: int,
         conditions: PulseConditions,
         count: int,
+        ticks: NDArray[np.int64],
         energy_j: NDArray[np.float64],
     ) -> int:
         """Pulses on masked cells, row by row; adds to ``energy_j[0]``.
@@ -148,78 +305,90 @@ class CellArray:
             first_row: Row that the mask begins with.
             conditions: Voltages and width.
             count: Pulses per cell.
+            ticks: The clock at each row, (rows,).
             energy_j: Shape (1,).
 
         Returns:
             How many cells were selected.
         """
         mask = plain(mask)
-        if kind is not PulseKind.FORM:
+        self.changed()
+        if kind is PulseKind.FORM:
+            return self._form(mask, first_row, conditions, count, ticks, energy_j)
+        if self.is_plain:
             motion = self.motions(conditions, conditions)[kind]
             return pulse_rows(
                 self.conductance_uS, self.pulses, mask, first_row, count, motion, self.rng, energy_j
             )
-        strong_enough = can_form(conditions)
-        return form_rows(
-            self.conductance_uS,
-            self.pulses,
-            self.formable if strong_enough else np.zeros_like(self.formable),
+        return detailed.pulse_rows(
+            self.cells,
             mask,
             first_row,
             count,
-            self._forming.target_uS,
-            self._forming.spread_uS,
-            *_pulse_energies_j(conditions),
+            self.detailed_pulses(conditions, conditions)[kind],
+            self._drop_mv(mask, first_row, conditions),
+            ticks,
             self.rng,
             energy_j,
         )
 
+    def _form(
+        self,
+        mask: NDArray[np.bool_],
+        first_row: int,
+        conditions: PulseConditions,
+        count: int,
+        ticks: NDArray[np.int64],
+        energy_j: NDArray[np.float64],
+    ) -> int:
+        """FORM pulses; arguments as of :meth:`pulse`."""
+        if self.is_plain:
+            return form_rows(
+                self.conductance_uS,
+                self.pulses,
+                self.formable if can_form(conditions) else np.zeros_like(self.formable),
+                mask,
+                first_row,
+                count,
+                self._forming.target_uS,
+                self._forming.spread_uS,
+                *pulse_energies_j(conditions),
+                self.rng,
+                energy_j,
+            )
+        statistics = self.effects.forming
+        return detailed.form_rows(
+            self.cells,
+            self.formable,
+            self._traits.forming_mv,
+            mask,
+            first_row,
+            count,
+            conditions.amplitude_mv,
+            THRESHOLD_MV[PulseKind.FORM],
+            1.0 if statistics is None else max(statistics.decade_mv, 1e-3),
+            conditions.width_ns / NOMINAL_FORM_WIDTH_NS,
+            self._forming.target_uS * forming_share(self.effects.gate, conditions.gate_mv),
+            self._forming.spread_uS,
+            *pulse_energies_j(conditions),
+            self._drop_mv(mask, first_row, conditions),
+            ticks,
+            self.rng,
+            self.chance,
+            energy_j,
+        )
 
-def _fabricated(
-    geometry: ArrayGeometry, seed: np.random.SeedSequence, forming: Forming, *, formed: bool
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Conductances of fresh cells, and which of them can be formed."""
-    rng, shape = np.random.Generator(np.random.PCG64(seed)), geometry.shape
-    cells_uS = rng.uniform(*VIRGIN_RANGE_uS, shape)
-    formable = rng.random(shape) < forming.yield_fraction
-    if formed:
-        formed_uS = rng.normal(forming.target_uS, forming.spread_uS, shape)
-        formed_uS = formed_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS)
-        cells_uS = np.where(formable, formed_uS, cells_uS)
-    return cells_uS, formable
+    def _drop_mv(
+        self, mask: NDArray[np.bool_], first_row: int, conditions: PulseConditions
+    ) -> NDArray[np.float32]:
+        """By how much less than the rail masked cells get, row by row; or nothing."""
+        if self.wires is None:
+            return detailed.NO_DROP
+        return self.wires.drop_mv(self.conductance_uS, mask, first_row, conditions.amplitude_mv)
 
 
-def _pulse_energies_j(pulse: PulseConditions) -> tuple[float, float]:
-    """Energy of a pulse: per uS of the cell, and of driving a row's lines."""
-    voltage_v = pulse.amplitude_mv * 1e-3
-    return cell_energy_j(voltage_v, pulse.width_ns), line_energy_j(voltage_v)
-
-
-@lru_cache(maxsize=32)
-def _motion(
-    array: int,
-    kind: PulseKind,
-    steps: StepTable,
-    cycle_noise_uS: float,
-    conditions: PulseConditions,
-) -> Motion:
-    """What a SET or RESET pulse does. Remembered: single pulses of equal conditions are common.
-
-    Cycle-to-cycle noise adds to the table's own deviation (in squares); the pulse conditions
-    scale means and deviations alike [O].
-    """
-    up = kind is PulseKind.SET
-    direction = 1 if up else -1
-    factor = step_factor(array, kind, conditions)
-    mean_uS = direction * factor * np.array(steps.mean_uS)
-    sigma_uS = factor * np.hypot(steps.std_uS, cycle_noise_uS)
-    cell_j, line_j = _pulse_energies_j(conditions)
-    return Motion(
-        start_uS=np.float32(CONDUCTANCE_MIN_uS if up else CONDUCTANCE_MAX_uS),
-        bins_per_uS=np.float32(direction * len(mean_uS) / WINDOW_uS),
-        mean_uS=mean_uS.astype(np.float32),
-        sigma_uS=sigma_uS.astype(np.float32),
-        noisy=bool(sigma_uS.any()),
-        cell_j=cell_j,
-        line_j=line_j,
-    )
+def _of_life(seed: np.random.SeedSequence, life: int) -> np.random.Generator:
+    """A stream of numbers of its own in each life."""
+    if life:
+        seed = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, life))
+    return np.random.Generator(np.random.PCG64(seed))

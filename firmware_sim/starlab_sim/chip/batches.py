@@ -55,13 +55,22 @@ class Training:
 
 
 def chunks(
-    total: int, size: int, aborted: Aborted | None, progress: Progress | None
+    total: int, size: int | Callable[[int], int], aborted: Aborted | None, progress: Progress | None
 ) -> Iterator[slice]:
-    """Cut ``total`` items into slices; ends early when ``aborted`` says so."""
-    for start in range(0, total, size):
+    """Cut ``total`` items into slices; ends early when ``aborted`` says so.
+
+    Args:
+        total: How many items.
+        size: Greatest size of a slice, or what gives it for the slice that begins somewhere.
+        aborted: Asked before each.
+        progress: Told after each.
+    """
+    stop = 0
+    while stop < total:
         if aborted is not None and aborted():
             return
-        stop = min(start + size, total)
+        start = stop
+        stop = min(start + (size if isinstance(size, int) else size(start)), total)
         yield slice(start, stop)
         if progress is not None:
             progress(stop, total)

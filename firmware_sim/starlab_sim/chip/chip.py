@@ -3,37 +3,33 @@
 Knows no register, no memory and no frame: the board does. Not thread-safe: one caller at a time.
 """
 
-from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip import energy
+from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
-    CHUNK_SAMPLES,
     Aborted,
     Inference,
     Progress,
     Training,
-    batch,
     chunks,
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import Counters, Meter
 from starlab_sim.chip.forward import Forward
 from starlab_sim.chip.learning import Learning, Tuning
-from starlab_sim.chip.readout import readout
+from starlab_sim.chip.lesson import Lesson
 from starlab_sim.chip.store import ALL, Store, Volatile
-from starlab_sim.chip.tuning import train_batch
 from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
 from starlab_sim.effects import NONE, Effects
-from starlab_spec.errors import LimitExceeded, ShapeError
+from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS, PLUS, array_geometry
 from starlab_spec.operations import PulseKind
-from starlab_spec.samples import SAMPLE_BYTES
 
 
 class Chip:
@@ -56,6 +52,7 @@ class Chip:
         effects: Effects = NONE,
         store: Store | None = None,
         life: int = 0,
+        passed_ticks: int = 0,
     ) -> None:
         """Fabricate a chip, or go on with one.
 
@@ -68,6 +65,7 @@ class Chip:
             store: Where its cells and totals are kept; default: in memory.
             life: 0: a fresh chip, whatever the store keeps. Any other number: the one that it
                 keeps, made with the same arguments; each life has noise of its own.
+            passed_ticks: Emulated time beside that of its own operations, in clock cycles.
 
         Raises:
             UnknownName: No such preset.
@@ -77,7 +75,7 @@ class Chip:
         forming = Forming() if forming is None else forming
         seeds = np.random.SeedSequence(seed).spawn(2)
         self._store: Store = Volatile() if store is None else store
-        self._meter = Meter()
+        self._meter = Meter(passed_ticks)
         content = self._store.content
         if life:
             self._meter.load(content["meter"])
@@ -93,9 +91,11 @@ class Chip:
                 formed=formed,
                 cells=content[f"array{geometry.number}"],
                 life=life,
+                ticks=self._meter.clock_ticks,
             )
             for geometry, one in zip((ARRAY1, ARRAY2), seeds, strict=True)
         )
+        self._ageing = Ageing((self._array1, self._array2), self._meter, self._store)
         if not life:
             self._store.commit(self._meter)
 
@@ -109,11 +109,30 @@ class Chip:
         """Emulated time since the chip was made, in clock cycles: one of :attr:`counters`."""
         return self._meter.time_ticks
 
+    def let_pass(self, ticks: int) -> None:
+        """Let emulated time pass in which nothing is done."""
+        self._meter.passed_ticks += ticks
+
+    @property
+    def content(self) -> NDArray[np.void]:
+        """Cells and totals, shape (), type :data:`starlab_sim.chip.CHIP`; a copy."""
+        content = self._store.content.copy()
+        self._meter.save(content["meter"])
+        return content
+
     def change_effects(self, effects: Effects) -> None:
-        """Do other things that an ideal chip does not; the cells stay as they are."""
+        """Do other things that an ideal chip does not.
+
+        The cells stay as they are, but for those that are stuck from now on.
+        """
+        self._ageing.catch_up()
+        if self.effects.retention is None:
+            self._meter.aged_ticks = self._meter.clock_ticks
         self.effects = effects
+        self._store.begin({1: ALL, 2: ALL})
         for array in (self._array1, self._array2):
-            array.effects = effects
+            array.change_effects(effects, self._meter.clock_ticks)
+        self._store.commit(self._meter)
 
     def save(self) -> None:
         """Keep the totals and the store's label; with pulses they are kept by themselves."""
@@ -126,6 +145,7 @@ class Chip:
 
     def conductance_uS(self, array: int) -> NDArray[np.float32]:
         """Conductance of every cell, (2, inputs, outputs): a look that no real chip allows."""
+        self._ageing.catch_up()
         return self._array(array).conductance_uS.copy()
 
     def set_conductance_uS(self, array: int, values_uS: NDArray[np.floating[Any]]) -> None:
@@ -139,7 +159,7 @@ class Chip:
             ShapeError: Another shape.
         """
         self._store.begin({array: ALL})
-        self._array(array).overwrite(values_uS)
+        self._array(array).overwrite(values_uS, self._meter.clock_ticks)
         self._store.commit(self._meter)
 
     def virgin(self, array: int) -> NDArray[np.bool_]:
@@ -185,17 +205,26 @@ class Chip:
         cells.check_mask(mask, first_row)
         if count < 1:
             raise LimitExceeded("pulse count", count, 1)
-        step = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        limit = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        row_ticks = count * energy.pulse_ticks(conditions)
+
+        def size(start: int) -> int:
+            ticks = row_ticks * mask[:, start : start + limit].any(axis=2).sum(axis=0)
+            return self._ageing.steps(limit, ticks)
+
         done = 0
-        for part in chunks(mask.shape[1], step, aborted, progress):
+        for part in chunks(mask.shape[1], size, aborted, progress):
             selection = mask[:, part]
             row = first_row + part.start
             self._store.begin({array: slice(row, first_row + part.stop)})
-            selected = cells.pulse(kind, selection, row, conditions, count, self._meter.energy_j)
             lines = selection.any(axis=2)
+            spent = row_ticks * lines.sum(axis=0, dtype=np.int64)
+            ticks = self._meter.clock_ticks + spent.cumsum() - spent
+            used_j = self._meter.programming_j[array - 1, kind : kind + 1]
+            selected = cells.pulse(kind, selection, row, conditions, count, ticks, used_j)
             self._meter.pulses[array - 1, kind] += count * selected
             self._meter.operations[kind] += int(lines.any(axis=0).sum())
-            self._meter.time_ticks += count * int(lines.sum()) * energy.pulse_ticks(conditions)
+            self._meter.programming_ticks[array - 1, kind] += int(spent.sum())
             self._store.commit(self._meter)
             done = part.stop
         return done
@@ -228,7 +257,7 @@ class Chip:
         Raises:
             LimitExceeded: Rows that the array does not have.
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.read(self._array(array), rows, planes)
 
     def vmm(
@@ -255,7 +284,7 @@ class Chip:
         Raises:
             ShapeError: ``samples`` is not (n, 98).
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.multiply1(self._array1, samples)
 
     def vmm2(
@@ -282,7 +311,7 @@ class Chip:
         Raises:
             ShapeError: ``hidden`` is not (n, 100).
         """
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.multiply2(self._array2, hidden)
 
     def infer(
@@ -295,7 +324,7 @@ class Chip:
         progress: Progress | None = None,
     ) -> Inference:
         """Both arrays: outputs of packed samples. Arguments and errors as of :meth:`vmm`."""
-        forward = Forward(rails, converters, self._meter, aborted, progress)
+        forward = Forward(rails, converters, self._meter, self._ageing, aborted, progress)
         return forward.infer(self._array1, self._array2, samples)
 
     def train(
@@ -333,61 +362,19 @@ class Chip:
             ShapeError: Arrays of other shapes, or of different length.
             LimitExceeded: A phase that the schedule does not have.
         """
-        samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        targets = batch("targets", targets, np.int32, ARRAY2.outputs)
-        if len(targets) != len(samples):
-            raise ShapeError("targets", f"are {len(targets)}, expected {len(samples)}")
-        counts = tuning.schedule.pulse_counts()
-        if not 0 <= phase < len(counts):
-            raise LimitExceeded("phase", phase, 0 if phase < 0 else len(counts) - 1)
-        motions1 = self._array1.motions(tuning.set1, tuning.reset1)
-        motions2 = self._array2.motions(tuning.set2, tuning.reset2)
-        tuned = {number: ALL for number in (1, 2) if counts[:, number - 1].any()}
-        settings = readout(rails, converters)
-        rules = learning.rules()
-        forward_ticks = energy.inference_ticks(converters)
-        tuning_ticks = energy.tuning_ticks(tuning)
-        hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
-        outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
-        pulses = np.empty((len(samples), 2), np.int32)
-        done = 0
-        for part in chunks(len(samples), 1 if fine else CHUNK_SAMPLES, aborted, progress):
-            steps = part.stop - part.start
-            self._store.begin(tuned)
-            self._meter.time_ticks += steps * forward_ticks + sum(
-                islice(cycle(tuning_ticks), phase, phase + steps)
-            )
-            phase = train_batch(
-                self._array1.conductance_uS,
-                self._array2.conductance_uS,
-                self._array1.pulses,
-                self._array2.pulses,
-                samples[part],
-                targets[part],
-                settings,
-                rules,
-                counts,
-                phase,
-                motions1,
-                motions2,
-                self._array1.rng,
-                self._array2.rng,
-                hidden[part],
-                outputs[part],
-                pulses[part],
-                self._meter.energy_j,
-                self._meter.pulses,
-            )
-            self._meter.training_steps += steps
-            self._store.commit(self._meter)
-            done = part.stop
-        return Training(
-            hidden=hidden[:done],
-            outputs=outputs[:done],
-            pulses1=pulses[:done, 0],
-            pulses2=pulses[:done, 1],
-            phase=phase,
+        lesson = Lesson(
+            rails,
+            converters,
+            learning,
+            tuning,
+            self._meter,
+            self._ageing,
+            self._store,
+            aborted,
+            progress,
         )
+        arrays = self._array1, self._array2
+        return lesson.run(arrays, samples, targets, phase, fine=fine)
 
     def _array(self, number: int) -> CellArray:
         return self._array1 if array_geometry(number) is ARRAY1 else self._array2

@@ -1,27 +1,29 @@
-"""What operations cost: clock cycles and joules, every constant with its source. Counts nothing.
+"""What operations cost: clock cycles and joules, by the constants of one table. Counts nothing.
 
-Method [P]: programming energy is that of the pulses, V^2 G t; reading energy is that of the cells
-and of the ADCs. Static power and the board around the chip are left out.
+Method [P]: programming energy is that of the pulses, V^2 G t; reading energy is that of the cells,
+of the ADCs and of driving lines. Static power and the board around the chip are left out: to set a
+supply takes neither time nor energy.
 """
 
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip.constants import CONSTANTS
 from starlab_sim.chip.converters import READ_BITS, Converters
 from starlab_sim.chip.learning import Tuning
 from starlab_sim.devices import PulseConditions
 from starlab_spec.geometry import ARRAY1, ARRAY2
+from starlab_spec.operations import PulseKind
 from starlab_spec.units import TICK_NS
 
-ADC_STEP_J: Final = 20e-15
-"""Energy per step of a ramp conversion; assumption: 5 pJ for 8 bits in 130 nm."""
-LINE_CAPACITANCE_F: Final = 1e-12
-"""Load that a driver charges per row and pulse or read; assumption: lines of 2 mm, 0.5 fF/um."""
-READ_INTEGRATION_TICKS: Final = 20
-"""Ti of READ; assumption: ten times that of a multiplication, for a tenth of its full scale."""
-PULSE_GAP_TICKS: Final = 3
-"""Pause after each pulse: the published programming delay counters hold 3 [C; the meaning: R]."""
-BACKWARD_TICKS: Final = 32
-"""Driving the error back through array 2 and comparing it; assumption."""
+ADC_STEP_J: Final = CONSTANTS["ADC_STEP_J"].value
+LINE_CAPACITANCE_F: Final = CONSTANTS["LINE_CAPACITANCE_F"].value
+READ_INTEGRATION_TICKS: Final = int(CONSTANTS["READ_INTEGRATION_TICKS"].value)
+PULSE_GAP_TICKS: Final = int(CONSTANTS["PULSE_GAP_TICKS"].value)
+BACKWARD_TICKS: Final = int(CONSTANTS["BACKWARD_TICKS"].value)
+COMPARISONS: Final = int(CONSTANTS["COMPARISONS"].value)
 
 _S_PER_NS: Final = 1e-9
 _SIEMENS_PER_uS: Final = 1e-6
@@ -57,9 +59,9 @@ def read_cell_energy_j(read_v: float) -> float:
     return cell_energy_j(read_v, READ_INTEGRATION_TICKS * TICK_NS)
 
 
-def read_row_energy_j(read_v: float, outputs: int) -> float:
-    """Energy of READ for one row of one plane, beside that of the cells."""
-    return line_energy_j(read_v) + conversions_energy_j(outputs, READ_BITS)
+def read_row_energy_j(outputs: int) -> float:
+    """Energy of READ's conversions for one row of one plane."""
+    return conversions_energy_j(outputs, READ_BITS)
 
 
 def multiply1_ticks(converters: Converters) -> int:
@@ -83,19 +85,20 @@ def multiply2_energy_j(converters: Converters) -> float:
     return conversions_energy_j(conversions, converters.bits2)
 
 
-def tuning_ticks(tuning: Tuning) -> list[int]:
-    """Clock cycles of the update of one sample, per phase.
+def tuning_ticks(tuning: Tuning) -> NDArray[np.int64]:
+    """Clock cycles of the pulses on one sample, shape (phases, arrays, kinds).
 
     Each scheduled pass takes its time whatever the number of cells [P]; an error that is zero
     everywhere is not looked ahead for [O].
     """
     arrays = ((tuning.set1, tuning.reset1), (tuning.set2, tuning.reset2))
-    totals = []
-    for phase in tuning.schedule.phases:
-        ticks = BACKWARD_TICKS
-        for step in phase:
-            for pulses, part in zip(arrays, (step.array1, step.array2), strict=True):
-                ticks += part.plus_count * pulse_ticks(pulses[part.plus_kind])
-                ticks += part.minus_count * pulse_ticks(pulses[part.minus_kind])
-        totals.append(ticks)
-    return totals
+    ticks = np.zeros((len(tuning.schedule.phases), 2, len(PulseKind)), np.int64)
+    for phase, steps in enumerate(tuning.schedule.phases):
+        for step in steps:
+            for index, part in enumerate((step.array1, step.array2)):
+                for kind, count in (
+                    (part.plus_kind, part.plus_count),
+                    (part.minus_kind, part.minus_count),
+                ):
+                    ticks[phase, index, kind] += count * pulse_ticks(arrays[index][kind])
+    return ticks

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
+from starlab_sim.chip.counters import CELLS, CONVERTERS, LINES
 from starlab_sim.chip.readout import Readout
 from starlab_spec.geometry import MINUS, PLUS
 
 Conductance = NDArray[np.float32]
 Sums = NDArray[np.float64]
+"""Running sums; as ``energy_j``: CELLS, CONVERTERS and LINES of a meter."""
 Rows = NDArray[np.int64]
 
 
@@ -71,7 +73,7 @@ def multiply1(
     minus: Sums,
     hidden: NDArray[np.uint8],
 ) -> float:
-    """Array 1: rows that are on in, hidden codes out. Returns the energy in J.
+    """Array 1: rows that are on in, hidden codes out. Returns the cells' energy in J.
 
     ``I_j = sum_i x_i (plus_v G+_ij - minus_v G-_ij)``, digitised; negative currents give 0.
     """
@@ -80,15 +82,14 @@ def multiply1(
     for j in range(hidden.shape[0]):
         current_ua = readout.plus_v * plus[j] - readout.minus_v * minus[j]
         hidden[j] = np.uint8(digitise(current_ua, readout.levels1, readout.full_scale1_ua))
-    cells_j = readout.plus1_j * float(plus.sum()) + readout.minus1_j * float(minus.sum())
-    return readout.fixed1_j + cells_j
+    return readout.plus1_j * float(plus.sum()) + readout.minus1_j * float(minus.sum())
 
 
 @compiled
 def multiply2(
     cells: Conductance, hidden: NDArray[np.uint8], readout: Readout, outputs: NDArray[np.int32]
 ) -> float:
-    """Array 2, slot by slot: pulse counts in, accumulated code differences out. Returns J.
+    """Array 2, slot by slot: pulse counts in, code differences out. Returns the cells' energy in J.
 
     In slot t the rows with ``n_j >= t`` are on. Slots with equal rows have equal codes, so that
     each run of them is converted once: exact, and at most one conversion a distinct count.
@@ -128,7 +129,24 @@ def multiply2(
             below = digitise(readout.plus_v * minus[k], readout.levels2, readout.full_scale2_ua)
             outputs[k] += np.int32(run * (above - below))
             slots_uS += run * (plus[k] + minus[k])
-    return readout.fixed2_j + readout.slot2_j * slots_uS
+    return readout.slot2_j * slots_uS
+
+
+@compiled
+def add_fixed1(readout: Readout, count: int, energy_j: Sums) -> None:
+    """Add what a multiplication by array 1 takes beside its cells, with ``count`` rows on."""
+    energy_j[CONVERTERS] += readout.fixed1_j
+    energy_j[LINES] += readout.line1_j * count
+
+
+@compiled
+def add_fixed2(readout: Readout, hidden: NDArray[np.uint8], energy_j: Sums) -> None:
+    """Add what a multiplication by array 2 takes beside its cells: a row is driven each slot."""
+    driven = 0
+    for j in range(hidden.shape[0]):
+        driven += int(hidden[j])
+    energy_j[CONVERTERS] += readout.fixed2_j
+    energy_j[LINES] += readout.line2_j * driven
 
 
 @compiled
@@ -139,13 +157,14 @@ def multiply1_batch(
     hidden: NDArray[np.uint8],
     energy_j: Sums,
 ) -> None:
-    """Array 1 for each of some samples; adds to ``energy_j[0]`` sample by sample."""
+    """Array 1 for each of some samples; adds its energy sample by sample."""
     rows = np.empty(cells.shape[1], np.int64)
     plus = np.empty(hidden.shape[1])
     minus = np.empty(hidden.shape[1])
     for s in range(samples.shape[0]):
         count = rows_on(samples[s], rows)
-        energy_j[0] += multiply1(cells, rows, count, readout, plus, minus, hidden[s])
+        energy_j[CELLS] += multiply1(cells, rows, count, readout, plus, minus, hidden[s])
+        add_fixed1(readout, count, energy_j)
 
 
 @compiled
@@ -156,9 +175,10 @@ def multiply2_batch(
     outputs: NDArray[np.int32],
     energy_j: Sums,
 ) -> None:
-    """Array 2 for each of some vectors of pulse counts; adds to ``energy_j[0]`` one by one."""
+    """Array 2 for each of some vectors of pulse counts; adds its energy one by one."""
     for s in range(hidden.shape[0]):
-        energy_j[0] += multiply2(cells, hidden[s], readout, outputs[s])
+        energy_j[CELLS] += multiply2(cells, hidden[s], readout, outputs[s])
+        add_fixed2(readout, hidden[s], energy_j)
 
 
 @compiled
@@ -171,14 +191,16 @@ def infer_batch(
     outputs: NDArray[np.int32],
     energy_j: Sums,
 ) -> None:
-    """Both arrays for each of some samples; adds to ``energy_j[0]`` sample by sample."""
+    """Both arrays for each of some samples; adds its energy sample by sample."""
     rows = np.empty(cells1.shape[1], np.int64)
     plus = np.empty(hidden.shape[1])
     minus = np.empty(hidden.shape[1])
     for s in range(samples.shape[0]):
         count = rows_on(samples[s], rows)
         used_j = multiply1(cells1, rows, count, readout, plus, minus, hidden[s])
-        energy_j[0] += used_j + multiply2(cells2, hidden[s], readout, outputs[s])
+        energy_j[CELLS] += used_j + multiply2(cells2, hidden[s], readout, outputs[s])
+        add_fixed1(readout, count, energy_j)
+        add_fixed2(readout, hidden[s], energy_j)
 
 
 @compiled
@@ -186,16 +208,34 @@ def read_rows(
     plane: Conductance,
     read_v: float,
     full_scale_ua: float,
-    fixed_j: float,
-    cell_j: float,
     codes: NDArray[np.uint8],
-    energy_j: Sums,
+    sums_uS: Sums,
 ) -> None:
-    """READ of every cell of some rows of one plane; adds to ``energy_j[0]`` row by row."""
+    """READ of every cell of some rows of one plane: codes, and the conductance of each row."""
     for i in range(plane.shape[0]):
         sum_uS = 0.0
         for j in range(plane.shape[1]):
             conductance_uS = np.float64(plane[i, j])
             sum_uS += conductance_uS
             codes[i, j] = np.uint8(digitise(read_v * conductance_uS, 255.0, full_scale_ua))
-        energy_j[0] += fixed_j + cell_j * sum_uS
+        sums_uS[i] = sum_uS
+
+
+@compiled
+def add_reads(
+    sums_uS: Sums, converters_j: float, line_j: Sums, cell_j: Sums, energy_j: Sums
+) -> None:
+    """Add the energy of READ, row by row: the same bits however the rows are cut into chunks.
+
+    Args:
+        sums_uS: Summed conductance of each row, (planes, rows).
+        converters_j: Energy of a row's conversions.
+        line_j: Energy of driving a row of each plane, (planes,).
+        cell_j: Energy per uS of a cell, (planes,).
+        energy_j: Grows.
+    """
+    for i in range(sums_uS.shape[1]):
+        for p in range(sums_uS.shape[0]):
+            energy_j[CELLS] += cell_j[p] * sums_uS[p, i]
+            energy_j[CONVERTERS] += converters_j
+            energy_j[LINES] += line_j[p]

@@ -14,9 +14,16 @@ from starlab_spec.geometry import ARRAY1, ARRAY2, ArrayGeometry
 
 
 def _cells(geometry: ArrayGeometry) -> np.dtype[np.void]:
-    """Conductance of each cell, and how many pulses it has had."""
+    """Conductance of each cell, how many pulses it has had, and the clock at the last of them."""
     shape = geometry.shape
-    return np.dtype([("conductance_uS", "<f4", shape), ("pulses", "<u4", shape)], align=True)
+    return np.dtype(
+        [
+            ("conductance_uS", "<f4", shape),
+            ("pulses", "<u4", shape),
+            ("pulsed_ticks", "<i8", shape),
+        ],
+        align=True,
+    )
 
 
 CHIP: Final = np.dtype(

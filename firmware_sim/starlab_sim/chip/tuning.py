@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
-from starlab_sim.chip.kernels import Conductance, Rows, Sums, multiply1, multiply2, rows_on
+from starlab_sim.chip.counters import CELLS, CONVERTERS, LINES
+from starlab_sim.chip.kernels import (
+    Conductance,
+    Rows,
+    Sums,
+    add_fixed1,
+    add_fixed2,
+    multiply1,
+    multiply2,
+    rows_on,
+)
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns, Counts, Motion, pulse_row
 from starlab_sim.chip.readout import Readout
@@ -52,7 +62,7 @@ def tune(
         motions: What SET and RESET pulses do.
         rng: The array's noise.
         noise: Scratch, (outputs,).
-        energy_j: Grows by the energy, pass by pass.
+        energy_j: Grows by the energy, by kind, pass by pass.
         tally: Grows by the pulses, by kind.
     """
     total = 0
@@ -72,7 +82,7 @@ def tune(
         for a in range(row_count):
             row, had = cells[plane, rows[a]], pulsed[plane, rows[a]]
             pass_j += pulse_row(row, had, selected, found, count, motion, rng, noise)
-        energy_j[0] += pass_j
+        energy_j[kind] += pass_j
         pulses = count * row_count * found
         tally[kind] += pulses
         total += pulses
@@ -106,6 +116,83 @@ def output_sign(z: float, target: float, rules: Rules) -> int:
 
 
 @compiled
+def output_columns(
+    outputs: NDArray[np.int32],
+    targets: NDArray[np.int32],
+    rules: Rules,
+    columns2: Columns,
+    found2: NDArray[np.int64],
+) -> None:
+    """List the columns of array 2 whose weights are to rise, and those whose are to fall."""
+    found2[:] = 0
+    for k in range(outputs.shape[0]):
+        sign = output_sign(np.float64(outputs[k]), np.float64(targets[k]), rules)
+        if sign != 0:
+            direction = RISING if sign > 0 else FALLING
+            columns2[direction, found2[direction]] = k
+            found2[direction] += 1
+
+
+@compiled
+def driven_back(
+    cells2: Conductance,
+    y1: NDArray[np.uint8],
+    rules: Rules,
+    columns2: Columns,
+    found2: NDArray[np.int64],
+    rows2: Rows,
+    columns1: Columns,
+    found1: NDArray[np.int64],
+    readout: Readout,
+    reading_j: Sums,
+) -> int:
+    """List the rows of array 2 that are on, and the columns of array 1 to rise and to fall.
+
+    Adds the energy of driving the error back and of comparing it: of the hidden units that are on.
+
+    Returns:
+        How many rows are on.
+    """
+    found1[:] = 0
+    on = 0
+    if found2[RISING] + found2[FALLING] == 0:
+        return 0
+    floor = rules.c1
+    if rules.c1_relative:
+        floor = rules.c1 * np.float64(y1.max()) / 1000.0
+    driven_uS = 0.0
+    compared = 0
+    for j in range(y1.shape[0]):
+        if y1[j] == 0:
+            continue
+        compared += 1
+        if y1[j] >= floor:
+            rows2[on] = j
+            on += 1
+        back_uS = 0.0
+        for b in range(found2[RISING]):
+            k = columns2[RISING, b]
+            up_uS, down_uS = np.float64(cells2[PLUS, j, k]), np.float64(cells2[MINUS, j, k])
+            back_uS += up_uS - down_uS
+            driven_uS += up_uS + down_uS
+        for b in range(found2[FALLING]):
+            k = columns2[FALLING, b]
+            up_uS, down_uS = np.float64(cells2[PLUS, j, k]), np.float64(cells2[MINUS, j, k])
+            back_uS -= up_uS - down_uS
+            driven_uS += up_uS + down_uS
+        if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
+            columns1[RISING, found1[RISING]] = j
+            found1[RISING] += 1
+        elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
+            columns1[FALLING, found1[FALLING]] = j
+            found1[FALLING] += 1
+    reading_j[CELLS] += readout.back2_j * driven_uS
+    reading_j[CONVERTERS] += readout.comparison_j * compared
+    reading_j[LINES] += readout.column2_j * (found2[RISING] + found2[FALLING])
+    return on
+
+
+@compiled
 def train_batch(
     cells1: Conductance,
     cells2: Conductance,
@@ -124,7 +211,8 @@ def train_batch(
     hidden: NDArray[np.uint8],
     outputs: NDArray[np.int32],
     pulses: NDArray[np.int32],
-    energy_j: Sums,
+    reading_j: Sums,
+    programming_j: NDArray[np.float64],
     tally: NDArray[np.int64],
 ) -> int:
     """One learning step for each of some samples; returns the phase after them.
@@ -149,7 +237,8 @@ def train_batch(
         hidden: Result, (n, 100): hidden codes.
         outputs: Result, (n, 10): outputs before the update.
         pulses: Result, (n, 2): pulses on arrays 1 and 2.
-        energy_j: Grows by the energy, sample by sample.
+        reading_j: Grows by the energy of both directions: cells, converters, lines.
+        programming_j: Grows by the energy of pulses, (2, 3): by array and kind.
         tally: Grows by the pulses, (2, 3): by array and kind.
     """
     width = hidden.shape[1]
@@ -167,43 +256,17 @@ def train_batch(
         y1 = hidden[s]
         row_count = rows_on(samples[s], rows1)
         used_j = multiply1(cells1, rows1, row_count, readout, plus, minus, y1)
-        energy_j[0] += used_j + multiply2(cells2, y1, readout, outputs[s])
+        reading_j[CELLS] += used_j + multiply2(cells2, y1, readout, outputs[s])
+        add_fixed1(readout, row_count, reading_j)
+        add_fixed2(readout, y1, reading_j)
 
-        found2[:] = 0
-        for k in range(classes):
-            sign = output_sign(np.float64(outputs[s, k]), np.float64(targets[s, k]), rules)
-            if sign != 0:
-                direction = RISING if sign > 0 else FALLING
-                columns2[direction, found2[direction]] = k
-                found2[direction] += 1
-
-        found1[:] = 0
-        on = 0
+        output_columns(outputs[s], targets[s], rules, columns2, found2)
+        on = driven_back(
+            cells2, y1, rules, columns2, found2, rows2, columns1, found1, readout, reading_j
+        )
         pulses[s, 0] = 0
         pulses[s, 1] = 0
         if found2[RISING] + found2[FALLING] > 0:
-            floor = rules.c1
-            if rules.c1_relative:
-                floor = rules.c1 * np.float64(y1.max()) / 1000.0
-            for j in range(width):
-                if y1[j] == 0:
-                    continue
-                if y1[j] >= floor:
-                    rows2[on] = j
-                    on += 1
-                back_uS = 0.0
-                for b in range(found2[RISING]):
-                    k = columns2[RISING, b]
-                    back_uS += np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
-                for b in range(found2[FALLING]):
-                    k = columns2[FALLING, b]
-                    back_uS -= np.float64(cells2[PLUS, j, k]) - np.float64(cells2[MINUS, j, k])
-                if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
-                    columns1[RISING, found1[RISING]] = j
-                    found1[RISING] += 1
-                elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
-                    columns1[FALLING, found1[FALLING]] = j
-                    found1[FALLING] += 1
             # array 2 drives the error back before it is tuned itself
             pulses[s, 0] = tune(
                 cells1,
@@ -216,7 +279,7 @@ def train_batch(
                 motions1,
                 rng1,
                 noise,
-                energy_j,
+                programming_j[0],
                 tally[0],
             )
             pulses[s, 1] = tune(
@@ -230,7 +293,7 @@ def train_batch(
                 motions2,
                 rng2,
                 noise,
-                energy_j,
+                programming_j[1],
                 tally[1],
             )
         phase = (phase + 1) % counts.shape[0]

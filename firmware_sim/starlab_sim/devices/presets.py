@@ -1,12 +1,13 @@
 """The device models that ship with the emulator, by name. Reads no file.
 
 Source: chip facts, section 4 [C]. Models without deviations are the authors' idealised ones;
-`measured` are their measured means and deviations.
+`measured` are their measured means and deviations. `soft-bounds` is our own choice [O].
 """
 
 from itertools import product
 from typing import Final
 
+from starlab_sim.devices.soft_bounds import SoftBounds
 from starlab_sim.devices.table import BINS, DeviceModel, StepTable
 from starlab_spec.errors import UnknownName
 
@@ -46,6 +47,7 @@ _MODELS: Final = (
             (0.906, 0.795, 0.682, 0.648, 0.562, 0.592, 0.499, 0.443, 0.518, 0.380),
         ),
     ),
+    SoftBounds().model("soft-bounds"),
 )
 
 _BY_NAME: Final = {model.name: model for model in _MODELS}

@@ -26,6 +26,10 @@ NOMINAL_WIDTH_NS: Final = {
     (2, PulseKind.RESET): 50,
 }
 """Widths after the published start-up sequence, per array [C; the unit of the field: R]."""
+NOMINAL_FORM_WIDTH_NS: Final = 12_800
+"""Width of FORM after the published start-up sequence, both arrays [C; its unit: R]."""
+NOMINAL_FORM_GATE_MV: Final = supply("VWLform").nominal
+"""What the published supply setting of VWLform gives at its code [C]."""
 NOMINAL_AMPLITUDE_MV: Final = {
     PulseKind.SET: supply("VBLset").nominal,
     PulseKind.RESET: supply("VSLreset").nominal,

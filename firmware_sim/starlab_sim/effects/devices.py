@@ -14,10 +14,15 @@ class Spread:
     """Device-to-device spread: every cell has a step size and a window of its own."""
 
     step: float = parameter(
-        0.2, "standard deviation of the logarithm of a cell's step size", high=2.0
+        0.2,
+        "standard deviation of the logarithm of a cell's step, whose mean over cells is 1; SET and"
+        " RESET each have their own",
+        high=2.0,
     )
     window: float = parameter(
-        0.05, "standard deviation of either end of a cell's window, as a share of it", high=0.2
+        0.05,
+        "standard deviation of either end of a cell's window, as a share of 18 uS",
+        high=0.2,
     )
 
 
@@ -40,7 +45,11 @@ class StuckCells:
 
 @dataclass(frozen=True, slots=True)
 class FormingStatistics:
-    """FORM pulses that form a cell with a probability that depends on voltage and width."""
+    """FORM pulses that form a cell with a probability that depends on voltage and width.
+
+    A pulse of 12.8 us, the published width [C], at a cell's own voltage forms it in half of the
+    cases; some pulses do what one of their summed width would.
+    """
 
     yield_fraction: float = parameter(0.999, "share of cells that can be formed at all", high=1.0)
     voltage_mv: float = parameter(
@@ -66,7 +75,11 @@ class FormingStatistics:
 
 @dataclass(frozen=True, slots=True)
 class GateCompliance:
-    """The access transistor limits the current of SET, and with it the conductance it reaches."""
+    """The access transistor limits the current of SET, and with it the conductance it reaches.
+
+    At the published VWLset that is the top of the window. FORM leaves a conductance in proportion
+    to the voltage of VWLform above the threshold: at the published one, that of forming.
+    """
 
     threshold_mv: float = parameter(
         700.0, "threshold voltage of the access transistor", unit="mV", high=2500.0
@@ -88,27 +101,42 @@ class Wear:
         1e7, "pulses after which half of a cell's window is left", unit="pulses", low=1.0, high=1e15
     )
     exponent: float = parameter(
-        1.0, "how abruptly: window = 1 / (1 + (pulses / endurance)^exponent)", low=0.1, high=10.0
+        1.0,
+        "how abruptly: share left = 1 / (1 + (pulses / endurance)^exponent), about the middle",
+        low=0.1,
+        high=10.0,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Conductances relax after programming and drift, in the logarithm of the emulated time."""
+    """Conductances relax after programming and drift, in the logarithm of the emulated time.
+
+    The shares are assumptions, chosen so that the accuracy of a chip stands for 48 days [P].
+    """
 
     relaxation_per_decade: float = parameter(
-        0.001,
+        0.0005,
         "share of the way to the resting conductance that a decade of time takes a cell",
         high=1.0,
+        source="assumption: accuracy stands for 48 days [P]",
     )
     resting_uS: float = parameter(
         8.0, "conductance that cells relax to", unit="uS", low=0.0, high=20.0
     )
     walk_uS: float = parameter(
-        0.05, "standard deviation of the random walk of a cell in a decade", unit="uS", high=10.0
+        0.02,
+        "standard deviation of the random walk of a cell in a decade",
+        unit="uS",
+        high=10.0,
+        source="assumption: accuracy stands for 48 days [P]",
     )
     onset_s: float = parameter(
-        1.0, "time after a pulse when the logarithm begins to count", unit="s", low=1e-6, high=1e6
+        1.0,
+        "time after a pulse when the logarithm begins to count",
+        unit="s",
+        low=1e-6,
+        high=1e6,
     )
     interval_s: float = parameter(
         1.0,
@@ -144,11 +172,16 @@ class TelegraphNoise:
         0.5, "standard deviation of the logarithm of the step", high=2.0
     )
     fastest_s: float = parameter(
-        1e-6, "shortest mean time in a state", unit="s", low=1e-9, high=1e6
+        1e-6,
+        "shortest mean time in a state; a forward pass hears a trap in one state, however fast",
+        unit="s",
+        low=1e-9,
+        high=1e6,
     )
     slowest_s: float = parameter(
         1.0,
-        "longest mean time in a state; even in its logarithm between",
+        "longest mean time in a state; times of the two states are drawn one by one, even in their"
+        " logarithm",
         unit="s",
         low=1e-9,
         high=1e9,

@@ -57,6 +57,20 @@ class Array2Wires:
 class Wires:
     """Line resistance, in reading and in programming."""
 
-    mode: str = choice("fast", "how the lines are solved", MODES, source="O")
+    mode: str = choice(
+        "fast",
+        "exact: nodal solutions; fast: while learning, gains that are renewed now and then, and "
+        "relaxations of the lines that are pulsed",
+        MODES,
+        source="O",
+    )
+    refresh_steps: float = parameter(
+        1000.0,
+        "learning steps after which the fast mode renews the gains of all cells",
+        unit="steps",
+        low=1.0,
+        high=1e9,
+        source="O",
+    )
     array1: Array1Wires = field(default_factory=Array1Wires)
     array2: Array2Wires = field(default_factory=Array2Wires)

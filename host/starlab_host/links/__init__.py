@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from starlab_host.links.authors_tcp import AuthorsAddress, AuthorsLink, ConnectionGone
 from starlab_host.links.base import Address, Link
 from starlab_host.links.ethernet import EthernetAddress, EthernetLink
 from starlab_host.links.memory import ExecutingBoard, MemoryAddress, MemoryLink, MemoryNetwork
@@ -11,6 +12,9 @@ from starlab_host.links.udp import UdpAddress, UdpLink
 
 __all__ = [
     "Address",
+    "AuthorsAddress",
+    "AuthorsLink",
+    "ConnectionGone",
     "EthernetAddress",
     "EthernetLink",
     "Link",
@@ -29,9 +33,11 @@ _CABLES: Final[Mapping[str, Callable[[str], Address]]] = {
     "udp": UdpAddress.parse,
     "eth": EthernetAddress.parse,
     "serial": SerialAddress.parse,
+    "authors-tcp": AuthorsAddress.parse,
 }
 _FORMS: Final = ", ".join(
-    kind.FORM for kind in (UdpAddress, EthernetAddress, SerialAddress, MemoryAddress)
+    kind.FORM
+    for kind in (UdpAddress, EthernetAddress, SerialAddress, AuthorsAddress, MemoryAddress)
 )
 
 
@@ -40,7 +46,7 @@ def parse_address(url: str, boards: Mapping[str, ExecutingBoard] | None = None) 
 
     Args:
         url: ``udp://host[:port]``, ``eth://interface/aa:bb:cc:dd:ee:ff``,
-            ``serial://port[?baud=N]`` or ``memory:name``.
+            ``serial://port[?baud=N]``, ``authors-tcp://host[:port]`` or ``memory:name``.
         boards: Boards of this process, by the names in ``memory:name``.
 
     Raises:

@@ -49,6 +49,21 @@ COUNTERS: Final[tuple[tuple[str, str], ...]] = (
     ("TRAINING_OPERATIONS", "samples learned"),
     ("EMULATED_TICKS", "emulated time in clock cycles of 50 ns"),
     ("ENERGY_FJ", "energy spent, in femtojoule; emulated boards only"),
+    *(
+        (f"ARRAY{array}_{kind}_{unit}", f"{what} of {kind} pulses on array {array}, {words}")
+        for unit, what, words in (
+            ("FJ", "energy", "in femtojoule; emulated boards only"),
+            ("TICKS", "time", "in clock cycles of 50 ns"),
+        )
+        for array in (1, 2)
+        for kind in ("SET", "RESET", "FORM")
+    ),
+    ("READ_CELLS_FJ", "energy of cells being read, in femtojoule; emulated boards only"),
+    ("READ_CONVERTERS_FJ", "energy of converters, in femtojoule; emulated boards only"),
+    ("READ_LINES_FJ", "energy of driving lines for reading, in femtojoule; emulated boards only"),
+    ("READ_TICKS", "time of READ, in clock cycles of 50 ns"),
+    ("FORWARD_TICKS", "time of multiplications, learning included, in clock cycles of 50 ns"),
+    ("BACKWARD_TICKS", "time of driving errors back, in clock cycles of 50 ns"),
 )
 """64-bit counters of the extension block, from 0x200 up, upper word first."""
 

@@ -119,15 +119,20 @@ class BoardSession:
         """Message id in execution; 0 for none."""
         return self.executing.message_id if self.executing is not None else 0
 
-    def heard(self, acknowledged: int, now: float) -> None:
-        """Take in what every frame of the host says: that it lives, and what it has received."""
-        self._confirm(self._send.acknowledge_to(acknowledged, now))
+    def heard(self, acknowledged: int | Acknowledgement, now: float) -> None:
+        """Take in what every frame of the host says: that it lives, and what it has received.
+
+        Args:
+            acknowledged: What an ACK says, or of any other frame what its header does. The header
+                of an ACK is not to be taken in before: what has come beyond a gap would look lost.
+            now: The time, in seconds.
+        """
+        if isinstance(acknowledged, Acknowledgement):
+            self._confirm(self._send.acknowledge(acknowledged, now))
+        else:
+            self._confirm(self._send.acknowledge_to(acknowledged, now))
         if self._send.exhausted:
             self._send.revive(now)
-
-    def on_ack(self, ack: Acknowledgement, now: float) -> None:
-        """Take in an ACK."""
-        self._confirm(self._send.acknowledge(ack, now))
 
     def on_command(self, frame: Frame, now: float) -> None:
         """Take in a COMMAND frame.

@@ -70,6 +70,8 @@ class Responder(Generic[Peer]):
         self._holder: Holder[Peer] | None = None
         self._running: Execution | None = None
         self._safe_due: str | None = None
+        self.held_by = ""
+        """Who has the board without a session, so that none is granted."""
         self._ended: dict[int, Nak] = {}
         self._probed: dict[Peer, int] = {}
         """Payloads of probes that were answered, by who asked, latest last."""
@@ -79,8 +81,19 @@ class Responder(Generic[Peer]):
 
     @property
     def in_use(self) -> bool:
-        """Whether a session is open."""
-        return self._holder is not None
+        """Whether a session is open, or somebody else has the board."""
+        return self._holder is not None or bool(self.held_by)
+
+    def hold(self, who: str, now: float) -> str | None:
+        """Refuse sessions until `held_by` is emptied; returns who has the board instead."""
+        holder = self._holder
+        if holder is not None and not holder.silent:
+            return repr(holder.session.client_name)
+        self._end(Nak(Status.BUSY, f"the session was closed for {who}"), now)
+        if self._running is not None:
+            return "a command that still runs"
+        self.held_by = who
+        return None
 
     # ---- frames in
 
@@ -96,7 +109,8 @@ class Responder(Generic[Peer]):
                         holder.peer = peer
                     holder.heard_at = now
                     holder.silent = False
-                    holder.session.heard(frame.acknowledged, now)
+                    if frame.type != FrameType.ACK:
+                        holder.session.heard(frame.acknowledged, now)
                     in_session(self, holder, frame, now)
                     return
             outside = self.OUTSIDE.get(frame.type)
@@ -122,7 +136,7 @@ class Responder(Generic[Peer]):
 
     def _on_ack(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Frames have arrived: their replies may be forgotten, what is missing is sent again."""
-        holder.session.on_ack(decode_ack(frame.payload), now)
+        holder.session.heard(decode_ack(frame.payload), now)
 
     def _on_status_request(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Answers STATUS, whatever it executes."""
@@ -183,6 +197,8 @@ class Responder(Generic[Peer]):
             return
         grant = negotiate(hello, self._probed.get(peer, 0))
         no = grant if isinstance(grant, Nak) else refusal(hello, peer, holder, self.newest_epoch)
+        if self.held_by and no is None:
+            no = Nak(Status.BUSY, f"in use by {self.held_by}")
         if no is not None:
             self._refuse(frame, peer, no)
         elif isinstance(grant, Grant):

@@ -15,8 +15,6 @@ from starlab_spec.wire.frames import Acknowledgement, Frame, FrameFlag, FrameTyp
 _MASK: Final = 0xFFFFFFFF
 _BITMAP: Final = (1 << 128) - 1
 _ACK_NOW: Final = int(FrameFlag.ACK_NOW)
-_SMALL_WINDOW: Final = 8
-"""A peer that acknowledges every eighth frame would let such a window run dry."""
 _MAX_OVERRUN: Final = 1024
 """Frames in flight at most, prompt ones included: what a peer that never acknowledges can hold."""
 
@@ -178,7 +176,7 @@ class SendWindow:
             count=count,
             payload_bytes=self._payload_bytes,
         )
-        if self._window <= _SMALL_WINDOW and fills:
+        if fills:  # the window is shut until the peer says something: it need not wait for more
             datagrams[-1] = with_flags(datagrams[-1], _ACK_NOW)
         in_flight, order, number = self._in_flight, self._order, message.head.message
         for datagram in datagrams:

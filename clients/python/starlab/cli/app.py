@@ -6,7 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-from starlab.cli import arrays, boards, captures, demo, learning, processes
+from starlab.cli import (
+    arrays,
+    boards,
+    captures,
+    demo,
+    energy,
+    fitting,
+    learning,
+    processes,
+    snapshots,
+)
 
 app = typer.Typer(
     name="starlab",
@@ -16,13 +26,16 @@ app = typer.Typer(
 )
 _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
-    "Boards": (boards.boards, boards.supplies),
+    "Models": (fitting.fit_device,),
+    "Boards": (boards.boards, boards.supplies, energy.counters, energy.energy),
     "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
 }
 for group, commands in _GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=group)(command)
+
+app.add_typer(snapshots.app, name="snapshot", rich_help_panel="Boards")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,12 +1,13 @@
 """``form``, ``program``, ``read`` and ``vmm``: one array at a time. Never the whole network."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from starlab.board import Method
+from starlab.board import Board, Method
 from starlab.cli.terminal import (
     ArrayNumber,
     BoardId,
@@ -14,15 +15,19 @@ from starlab.cli.terminal import (
     Json,
     Output,
     Rows,
+    Terminal,
     Url,
     connected,
     load_array,
+    reporting,
     table,
     values_or_file,
 )
 from starlab.datasets import mnist
 from starlab.http import DEFAULT_URL
+from starlab.published import load_published, save_published
 from starlab.working_point import ARRAY2_SHAPE
+from starlab_contract import ProgramReply
 
 
 def form(
@@ -71,6 +76,15 @@ def program(
             exists=True, dir_okay=False, help="Or conductances in uS, .npy of (2, inputs, outputs)."
         ),
     ] = None,
+    published_weights: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="W1.txt W2.txt",
+            help="Or conductances of both arrays, as the chip's authors publish them: nA at 0.2 V, "
+            "784 x 200 and 100 x 20 values.",
+            show_default=False,
+        ),
+    ] = None,
     scale_uS: Annotated[
         float | None,
         typer.Option("--scale-uS", help="Conductance of a weight of 1; left out: full window."),
@@ -85,29 +99,69 @@ def program(
     as_json: Json = False,
 ) -> None:
     """Write weights or conductances from a file."""
+    how = _Writing(scale_uS, tolerance_uS, max_pulses, method)
+    if published_weights is not None:
+        if (array, weights, conductance, scale_uS) != (None,) * 4:
+            raise typer.BadParameter(
+                "--published-weights tells which arrays and which conductances: give no array, "
+                "--weights, --conductance or --scale-uS beside it"
+            )
+        _program_published(published_weights, how, url, board_id, as_json)
+        return
     match weights, conductance:
         case Path(), None:
             name, values = "weights", load_array(weights, "--weights")
         case None, Path():
             name, values = "conductance_uS", load_array(conductance, "--conductance")
         case _:
-            raise typer.BadParameter("give either --weights or --conductance")
+            raise typer.BadParameter("give one of --weights, --conductance and --published-weights")
     if array is None:
         array = 2 if values.shape[-2:] == ARRAY2_SHAPE[-2:] else 1
     with connected(url, board_id, as_json) as (board, terminal):
-        with terminal.stages(f"programming array {array}"):
-            report = board.arrays[array].program(
-                **{name: values},
-                scale_uS=scale_uS,
-                tolerance_uS=tolerance_uS,
-                max_pulses=max_pulses,
-                method=method,
-            )
-        terminal.say(
-            f"{report.in_tolerance:,} of {report.cells:,} cells within {tolerance_uS:g} uS "
-            f"after {report.pulses:,} pulses; rms error {report.rms_error_uS:.3f} uS"
-        )
+        report = _program(board, terminal, array, {name: values}, how)
         terminal.finish(report.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """How cells are written, from the command line."""
+
+    scale_uS: float | None
+    tolerance_uS: float
+    max_pulses: int | None
+    method: Method
+
+
+def _program(
+    board: Board, terminal: Terminal, array: int, what: dict[str, Any], how: _Writing
+) -> ProgramReply:
+    """Program one array, and tell how it went."""
+    with terminal.stages(f"programming array {array}"):
+        report = board.arrays[array].program(**what, **asdict(how))
+    terminal.say(
+        f"{report.in_tolerance:,} of {report.cells:,} cells within {how.tolerance_uS:g} uS "
+        f"after {report.pulses:,} pulses; rms error {report.rms_error_uS:.3f} uS"
+    )
+    return report
+
+
+def _program_published(
+    files: tuple[Path, Path], how: _Writing, url: str, board_id: str | None, as_json: bool
+) -> None:
+    """Program both arrays from published files; nothing is sent unless both are in order."""
+    with reporting(as_json):
+        targets_uS = {array: load_published(path, array) for array, path in enumerate(files, 1)}
+    with connected(url, board_id, as_json) as (board, terminal):
+        reports = {
+            str(array): _program(board, terminal, array, {"conductance_uS": target_uS}, how)
+            for array, target_uS in targets_uS.items()
+        }
+        told = {array: report.model_dump(mode="json") for array, report in reports.items()}
+        total = {
+            name: sum(getattr(report, name) for report in reports.values())
+            for name in ("cells", "in_tolerance", "pulses")
+        }
+        terminal.finish({**total, "arrays": told})
 
 
 def read(
@@ -115,15 +169,31 @@ def read(
     rows: Rows = None,
     columns: Columns = None,
     output: Output = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the whole array as the chip's authors publish it: text, nA at 0.2 V.",
+        ),
+    ] = None,
     url: Url = DEFAULT_URL,
     board_id: BoardId = None,
     as_json: Json = False,
 ) -> None:
     """Read conductances through the chip's own read path."""
+    if published is not None and (rows, columns) != (None, None):
+        raise typer.BadParameter("--published writes a whole array: give no rows and no columns")
     with connected(url, board_id, as_json) as (board, terminal):
         codes_uS = board.arrays[array].conductance_uS(rows=rows, columns=columns)
         # two digits more than the converter has, without the noise of binary fractions
         cells = codes_uS.astype(np.float64).round(3)
+        written = {}
+        if published is not None:
+            save_published(published, array, cells)
+            written = {"published": str(published)}
+        if published is None or output is not None:
+            written |= values_or_file("conductance_uS", cells, output)
         listing = table(
             f"Array {array}: conductance in uS", "cells", "number", "mean", "std", "least", "most"
         )
@@ -139,7 +209,7 @@ def read(
                 "std_uS": float(cells.std()),
                 "min_uS": float(cells.min()),
                 "max_uS": float(cells.max()),
-                **values_or_file("conductance_uS", cells, output),
+                **written,
             }
         )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -12,7 +12,7 @@ from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, report
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
 from starlab_contract import Board as BoardInfo
-from starlab_contract import FoundBoard, JournaledCommand, Supplies, VoltageSupply
+from starlab_contract import FoundBoard, JournaledCommand, Supplies, VoltageFit, VoltageSupply
 
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
 
@@ -140,13 +140,41 @@ def supplies(
             metavar="[NAME=VALUE]...", help="Set these first, in mV or uA: VBLset=2209."
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure first what they really give: from then on they are set by it.",
+        ),
+    ] = False,
+    uncalibrate: Annotated[
+        bool, typer.Option("--uncalibrate", help="Forget what was measured.")
+    ] = False,
+    balance: Annotated[
+        bool,
+        typer.Option(
+            "--balance",
+            help="Trim VBL27 and VBL23 at the end, until balanced weights of array 1 read as 0.",
+        ),
+    ] = False,
     url: Url = DEFAULT_URL,
     board_id: BoardId = None,
     as_json: Json = False,
 ) -> None:
-    """Show the supplies; set some of them first, all or none."""
+    """Show the supplies; set some of them first, all or none. Or calibrate or balance them."""
+    if calibrate and uncalibrate:
+        raise typer.BadParameter("give either --calibrate or --uncalibrate")
     with connected(url, board_id, as_json) as (board, terminal):
-        found = _set(board, settings) if settings else board.supplies()
+        told: dict[str, Any] = {}
+        if calibrate:
+            told["calibration"] = _calibrate(board, terminal)
+        if uncalibrate:
+            board.remove_calibration()
+        found = _set(board, settings) if settings else None
+        if balance:
+            told["balance"] = _balance(board, terminal)
+        if found is None or balance:
+            found = board.supplies()
         listing = table(
             "Supplies", "name", "requested", "measured", "unit", "code", "safe range", "state"
         )
@@ -166,7 +194,33 @@ def supplies(
                 "fault" if supply.fault else "ok" if supply.settled else "settling",
             )
         terminal.say(listing)
-        terminal.finish({"supplies": found.model_dump(mode="json")})
+        terminal.finish({"supplies": found.model_dump(mode="json"), **told})
+
+
+def _calibrate(board: Board, terminal: Terminal) -> dict[str, Any]:
+    with terminal.stages("calibrating the supplies"):
+        found = board.calibrate()
+    listing = table("Calibration", "name", "gain", "offset", "error at default", "unit")
+    for name, fit in found.channels.items():
+        offset, error, sigma = (
+            (fit.offset_mv, fit.error_mv, fit.error_sigma_mv)
+            if isinstance(fit, VoltageFit)
+            else (fit.offset_ua, fit.error_ua, fit.error_sigma_ua)
+        )
+        listing.add_row(
+            name, f"{fit.gain:.4f}", f"{offset:+.3f}", f"{error:+.3f} ± {sigma:.3f}", fit.unit
+        )
+    terminal.say(listing)
+    terminal.say("What is set stays as it is; from now on supplies are set by this.")
+    return found.model_dump(mode="json")
+
+
+def _balance(board: Board, terminal: Terminal) -> dict[str, Any]:
+    with terminal.stages("balancing VBL27 and VBL23"):
+        done = board.balance()
+    before, after = done.before.mismatch_mv, done.after.mismatch_mv
+    terminal.say(f"Mismatch of the read voltages: {before:+.1f} mV before, {after:+.1f} mV now.")
+    return done.model_dump(mode="json")
 
 
 def _set(board: Board, settings: list[str]) -> Supplies:

@@ -29,7 +29,12 @@ def become(module: str, options: list[str], what: str) -> None:
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the emulated chip.")]
 Device = Annotated[
-    str | None, typer.Option(help="Device model of the emulated cells.", show_default="nonlinear-3")
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.toml|FILE.csv",
+        help="Device model of the emulated cells: a preset, or one of your own.",
+        show_default="nonlinear-3",
+    ),
 ]
 Virgin = Annotated[
     bool,
@@ -59,7 +64,7 @@ def serve(
         list[str] | None,
         typer.Option(
             help="Link to a board: udp://HOST[:PORT], eth://INTERFACE/MAC, "
-            "serial://PORT[?baud=N]; may be repeated. None: an emulator."
+            "serial://PORT[?baud=N], authors-tcp://HOST[:PORT]; may be repeated. None: an emulator."
         ),
     ] = None,
     limits: Annotated[
@@ -114,6 +119,14 @@ def emulator(
         str | None,
         typer.Option(metavar="INTERFACE", help="Raw Ethernet; needs CAP_NET_RAW."),
     ] = None,
+    authors_tcp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Speak the protocol of the chip authors' own board as well, on this TCP port "
+            "(theirs is 7).",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     virgin: Virgin = False,
@@ -133,6 +146,10 @@ def emulator(
             "it already goes on.",
         ),
     ] = None,
+    restore: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Go on as the board of this snapshot."),
+    ] = None,
     faults: Annotated[
         str | None,
         typer.Option(
@@ -144,9 +161,11 @@ def emulator(
     as_json: Announced = False,
 ) -> None:
     """Run one emulated board: on UDP, unless only other cables are asked for."""
-    options = given(host=host, port=port, eth=eth, limits=limits, state=state, faults=faults)
+    options = given(host=host, port=port, eth=eth, limits=limits, state=state, restore=restore)
+    options += given(faults=faults)
     options += given(seed=seed, device=device, effects=effects)
     options += ["--pty"] * pty + ["--virgin"] * virgin
+    options += ["--authors-tcp", authors_tcp] if authors_tcp is not None else []
     become("starlab_sim", options, "The emulator")
 
 

@@ -1,0 +1,391 @@
+"""The voltage generators against their settings, formulas and what no host can see. Changes none.
+
+Host and emulated board share a process here; between them is the wire protocol as ever.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from benchmarks.validation.report import Check, Plot, Section
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from starlab_host import Board, Chip, Compliance, balance, calibrate, connect
+from starlab_host.calibration import step
+from starlab_sim import Board as EmulatedBoard
+from starlab_sim import Specimen
+from starlab_sim.devices import STEP_VOLTAGE_MV
+from starlab_sim.effects import Effects
+from starlab_sim.supplies import Generators
+from starlab_spec.operations import PulseKind
+from starlab_spec.supplies import CLAMP_OFFSET_MV, SUPPLIES, supply
+from starlab_spec.wire.transactions import get_supply, set_supply, supply_reading
+
+NOW: Final = datetime(2024, 2, 29, tzinfo=UTC)
+BOARDS: Final = 12
+"""Boards of different seeds."""
+PARTS: Final = (0.1, 0.3, 0.5, 0.7, 0.85)
+"""Where in its safe range each channel is set; a current at its default instead of the first."""
+DARK: Final = "#1f3b57"
+LIGHT: Final = "#d98e32"
+
+
+class Bench:
+    """A host's board, its chip, and what is behind them."""
+
+    def __init__(self, seed: int, effects: Mapping[str, Any]) -> None:
+        self.seed = seed
+        specimen = Specimen(seed=seed, effects=Effects.read(effects))
+        self.emulated = EmulatedBoard(specimen, serial=f"EMU-{seed}", rng=random.Random(seed))
+        self.board: Board = connect("memory:bench", boards={"bench": self.emulated})
+        self.chip = Chip(self.board)
+
+    def real(self) -> dict[str, float]:
+        """What the generators give, without noise: hidden from any host."""
+        hidden = Generators(self.seed, self.emulated.chip.effects)
+        return {s.name: hidden.value(s.index, s.code) for s in self.board.supplies()}
+
+    def mismatch_mv(self) -> float:
+        """Difference of the read voltages."""
+        real = self.real()
+        return real["VBL27"] + real["VBL23"] - 2 * (real["V25"] + CLAMP_OFFSET_MV)
+
+
+def sections() -> Iterator[Section]:
+    """Calibration, balance, settling, load and trip."""
+    yield _calibration()
+    yield _balance()
+    yield _settling()
+    yield _load()
+    yield _trip()
+
+
+def _calibration() -> Section:
+    before: list[NDArray[np.float64]] = []
+    after: list[NDArray[np.float64]] = []
+    pulls: list[float] = []
+    for seed in range(BOARDS):
+        bench = Bench(seed, {"channel_errors": True, "channel_noise": True})
+        before.append(_errors_in_codes(bench))
+        found = calibrate(bench.board, now=NOW)
+        bench.board.calibration = found
+        after.append(_errors_in_codes(bench))
+        hidden = Generators(seed, bench.emulated.chip.effects)
+        for c in SUPPLIES:
+            error = found.real(c, c.default_code) - hidden.value(c.index, c.default_code)
+            pulls.append(error / found.channels[c.name].sigma(c.nominal))
+        bench.board.close()
+    # boards, parts, channels
+    raw, calibrated = np.abs(np.stack(before)), np.abs(np.stack(after))
+    return Section(
+        "Calibration of the generators",
+        f"{BOARDS} boards, all 22 channels, each set to {len(PARTS)} values between 10 and 85 % of "
+        "its safe range (currents to their default and 30 to 85 %); the error is what the "
+        "generator really gives minus what was asked for, in codes of that channel there. Without "
+        "errors, rounding to a code costs up to 0.5. The host measures five codes a channel, 32 "
+        "times each, and fits a line; it sees what GET_SUPPLY measures, with noise, and nothing of "
+        "the truth that it is compared with here.",
+        [
+            Check("worst error, uncalibrated", "the hidden truth", raw.max(), "codes"),
+            Check(
+                "worst error, calibrated", "the hidden truth", calibrated.max(), "codes", high=1.0
+            ),
+            Check(
+                "root mean square, calibrated",
+                "rounding alone: 0.289",
+                float(np.sqrt(np.mean(calibrated**2))),
+                "codes",
+                high=0.32,
+            ),
+            Check(
+                "spread of fit errors over their stated sigma",
+                "1",
+                float(np.std(pulls)),
+                low=0.8,
+                high=1.3,
+                note="whether the uncertainties that a calibration states can be believed",
+            ),
+        ],
+        [Plot("generators-calibration", _CALIBRATION_CAPTION, _calibration_plot(raw, calibrated))],
+    )
+
+
+_CALIBRATION_CAPTION: Final = (
+    "Greatest error of each channel over all boards and settings, before and after calibration"
+)
+
+
+def _errors_in_codes(bench: Bench) -> NDArray[np.float64]:
+    """Of each part of the range and channel."""
+    errors = []
+    for part in PARTS:
+        wanted = {c.name: c.low + part * (c.high - c.low) for c in SUPPLIES}
+        if part == PARTS[0]:
+            wanted |= {c.name: c.default for c in SUPPLIES if c.unit == "uA"}
+        codes = {s.name: s.code for s in bench.board.set_supplies(wanted)}
+        real = bench.real()
+        errors.append([(real[c.name] - wanted[c.name]) / step(c, codes[c.name]) for c in SUPPLIES])
+    return np.array(errors)
+
+
+def _calibration_plot(raw: NDArray[np.float64], calibrated: NDArray[np.float64]) -> Figure:
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    axes = figure.subplots()
+    x = np.arange(len(SUPPLIES))
+    axes.bar(x - 0.2, raw.max(axis=(0, 1)), 0.4, color=LIGHT, label="nominal codes")
+    axes.bar(x + 0.2, calibrated.max(axis=(0, 1)), 0.4, color=DARK, label="calibrated")
+    axes.axhline(1.0, color="black", lw=0.8, ls="--", label="one code")
+    axes.set_yscale("log")
+    axes.set_ylim(0.2, 20)
+    axes.set_ylabel("greatest error (codes)")
+    axes.set_xticks(x, [c.name for c in SUPPLIES], rotation=60, ha="right", fontsize=8)
+    axes.legend(fontsize=8)
+    return figure
+
+
+PIXELS: Final = 30
+"""Pixels that are on: of 784, so that even a rail far off does not saturate the converter."""
+
+
+def _balance() -> Section:
+    effects = {"channel_errors": {"gain": 0.01, "offset_mv": 20.0}, "channel_noise": True}
+    rows = []
+    for seed in range(BOARDS):
+        bench = Bench(seed, effects)
+        cells = np.broadcast_to(np.array([12.5, 9.5])[:, None, None], (2, 784, 100))
+        spread = np.random.default_rng(seed).normal(0, 0.3, cells.shape)
+        bench.emulated.chip.set_conductance_uS(1, cells + spread)
+        bench.board.calibration = calibrate(bench.board, now=NOW)
+        # as after a power-up without calibration: the nominal codes
+        bench.board.set_supply_codes({c.name: c.default_code for c in SUPPLIES})
+        unbalanced = bench.mismatch_mv(), _offset_codes(bench)
+        found = balance(bench.board)
+        rows.append((*unbalanced, bench.mismatch_mv(), _offset_codes(bench), found))
+        bench.board.close()
+    before, after = np.array([r[:2] for r in rows]), np.array([r[2:4] for r in rows])
+    told = np.array([r[4].after.mismatch_mv for r in rows])
+    half_code = (supply("VBL27").value(1) - supply("VBL27").value(0)) / 2
+    return Section(
+        "Balance of the read rails",
+        f"{BOARDS} boards whose VBL27, VBL23 and V25 are off by an offset of 20 mV (sigma) and a "
+        "gain of 1 %. Cells are at 12.5 and 9.5 uS with a spread of 0.3 uS, and "
+        f"{PIXELS} pixels are on: a product of 76 codes, so that an offset of either sign shows "
+        "in the codes of array 1, whose converter cuts negative currents (an offset of -76 is a "
+        "code of 0, and more than that in truth). `balance` reads all cells at seven codes of V25 "
+        "and trims VBL27 and VBL23 by codes: half a code of mismatch (9.9 mV) can stay, and noise "
+        "of 0.5 mV a rail adds to it. What stays of the offset in the codes is that mismatch, and "
+        "the gain error of the converter's bias current.",
+        [
+            Check(
+                "greatest mismatch before",
+                "0",
+                np.abs(before[:, 0]).max(),
+                "mV",
+            ),
+            Check(
+                "greatest mismatch after",
+                "half a code and noise",
+                np.abs(after[:, 0]).max(),
+                "mV",
+                high=half_code + 3,
+            ),
+            Check(
+                "greatest error of the mismatch that balancing tells",
+                "the hidden truth",
+                np.abs(told - after[:, 0]).max(),
+                "mV",
+                high=4.0,
+            ),
+            Check("greatest VMM offset before", "0", np.abs(before[:, 1]).max(), "codes"),
+            Check("greatest VMM offset after", "0", np.abs(after[:, 1]).max(), "codes", high=18.0),
+        ],
+        [Plot("generators-balance", _BALANCE_CAPTION, _balance_plot(before, after, half_code))],
+    )
+
+
+_BALANCE_CAPTION: Final = (
+    "Mismatch of the read voltages, and the VMM offset that it makes, before and after balancing"
+)
+
+
+def _offset_codes(bench: Bench) -> float:
+    """Mean of measured minus ideal product, over inputs that use each pixel of 26 groups once."""
+    inputs = np.zeros((26, 784), np.uint8)
+    for sample in range(26):
+        inputs[sample, PIXELS * sample : PIXELS * (sample + 1)] = 1
+    cells = bench.emulated.chip.conductance_uS(1).astype(np.float64)
+    ideal = inputs @ (cells[0] - cells[1]) * 255 / 300
+    return float((bench.chip.vmm(1, inputs).codes - ideal).mean())
+
+
+def _balance_plot(
+    before: NDArray[np.float64], after: NDArray[np.float64], half_code: float
+) -> Figure:
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    boards = np.arange(len(before))
+    for axes, column, label in ((left, 0, "mismatch (mV)"), (right, 1, "VMM offset (codes)")):
+        axes.axhline(0, color="grey", lw=0.8)
+        axes.vlines(boards, before[:, column], after[:, column], color="lightgrey", lw=1)
+        axes.plot(boards, before[:, column], "o", color=LIGHT, label="before")
+        axes.plot(boards, after[:, column], "o", color=DARK, label="after")
+        axes.set_xlabel("board")
+        axes.set_ylabel(label)
+        axes.set_xticks(boards)
+    left.axhspan(-half_code, half_code, color=DARK, alpha=0.12, label="half a code")
+    left.legend(fontsize=8)
+    right.legend(fontsize=8)
+    return figure
+
+
+def _settling() -> Section:
+    time_s = 0.004
+    clock = [0.0]
+    effects = Effects.read({"settling": {"time_s": time_s}})
+    board = EmulatedBoard(
+        Specimen(effects=effects), serial="EMU", rng=random.Random(1), clock=lambda: clock[0]
+    )
+    board.execute([set_supply(c.index, c.default_code) for c in SUPPLIES])
+    resolution_s = 1e-5
+    settled_at = np.full(len(SUPPLIES), np.nan)
+    for tick in range(1000):
+        clock[0] = tick * resolution_s
+        for c in SUPPLIES:
+            (result,) = board.execute([get_supply(c.index)])
+            if supply_reading(result).settled and np.isnan(settled_at[c.index]):
+                settled_at[c.index] = clock[0]
+        if not np.isnan(settled_at).any():
+            break
+    worst_us = float(np.abs(settled_at - time_s).max()) * 1e6
+    return Section(
+        "Settling of the generators",
+        "The emulated time stands still while a host waits, so a clock that is passed to the board "
+        "decides when a generator has settled: the machine's in the process, one that the test "
+        "moves here. Operations are refused with NOT_READY until then; the host polls. The clock "
+        "decides nothing else, so that results are the same on any machine.",
+        [
+            Check(
+                f"time after which GET_SUPPLY says settled, of {time_s * 1e3:g} ms",
+                f"the setting, looked at every {resolution_s * 1e6:g} us",
+                worst_us,
+                "us",
+                high=resolution_s * 1e6 + 1e-6,
+            )
+        ],
+    )
+
+
+def _load() -> Section:
+    columns = [1, 10, 25, 50, 75, 100]
+    curves: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for output_ohm in (0.5, 10.0):
+        bench = Bench(1, {"load_regulation": {"output_ohm": output_ohm}})
+        ideal = Bench(1, {})
+        measured, expected = [], []
+        for row, count in enumerate(columns):
+            mask = np.zeros((2, 784, 100), np.bool_)
+            mask[0, row, :count] = True
+            cells = bench.emulated.chip.conductance_uS(1)
+            load_uS = float(cells[mask].astype(np.float64).sum())
+            moved = [_moved_uS(one, mask) for one in (bench, ideal)]
+            measured.append(moved[0] / moved[1])
+            # by hand: iterate the sag, then the exponential law of the step
+            unloaded_mv = loaded_mv = supply("VBLset").nominal
+            for _ in range(50):
+                loaded_mv = unloaded_mv - output_ohm * loaded_mv * load_uS * 1e-6
+            expected.append(np.exp((loaded_mv - unloaded_mv) / STEP_VOLTAGE_MV))
+        curves[output_ohm] = np.array(measured), np.array(expected)
+        bench.board.close()
+        ideal.board.close()
+    worst = max(float(np.abs(m / e - 1).max()) for m, e in curves.values())
+    return Section(
+        "Load regulation",
+        "SET pulses on more and more columns of a row, at output resistances of 0.5 Ohm (default) "
+        "and 10 Ohm: how far the cells move beside an ideal generator, against a sag that is "
+        "iterated by hand and the exponential law of the step. At the default a full row of cells "
+        "at mid window sags by 1.2 mV and steps by 0.8 % less.",
+        [
+            Check(
+                "greatest relative error of the step",
+                "iterated sag, exp(dV / V0)",
+                worst,
+                high=1e-3,
+                note="single precision of the cells: steps of 0.09 uS at 11 uS",
+            )
+        ],
+        [Plot("generators-load", _LOAD_CAPTION, _load_plot(columns, curves))],
+    )
+
+
+_LOAD_CAPTION: Final = "Step of SET under load, beside that of an ideal generator"
+
+
+def _moved_uS(bench: Bench, mask: NDArray[np.bool_]) -> float:
+    before = bench.emulated.chip.conductance_uS(1)[mask].astype(np.float64)
+    bench.chip.pulse(1, PulseKind.SET, mask)
+    return float((bench.emulated.chip.conductance_uS(1)[mask] - before).mean())
+
+
+def _load_plot(
+    columns: list[int], curves: Mapping[float, tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> Figure:
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for (output_ohm, (measured, expected)), colour in zip(
+        curves.items(), (DARK, LIGHT), strict=True
+    ):
+        axes.plot(columns, expected, "-", color=colour, label=f"{output_ohm:g} Ohm, by hand")
+        axes.plot(columns, measured, "o", color=colour, label=f"{output_ohm:g} Ohm, emulated")
+    axes.set_xlabel("selected columns of the row")
+    axes.set_ylabel("step, relative to no sag")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _trip() -> Section:
+    limit_ma = 1.0
+    bench = Bench(1, {"current_limit": {"limit_ma": limit_ma}})
+    row_uS = bench.emulated.chip.conductance_uS(1)[0, 0].astype(np.float64)
+    current_ma = row_uS.cumsum() * supply("VBLset").nominal * 1e-6
+    least = int(np.argmax(current_ma > limit_ma)) + 1
+    found = 0
+    for count in range(least - 3, least + 4):
+        mask = np.zeros((2, 784, 100), np.bool_)
+        mask[0, 0, :count] = True
+        bench.emulated.chip.set_conductance_uS(1, np.broadcast_to(row_uS, (2, 784, 100)))
+        try:
+            bench.chip.pulse(1, PulseKind.SET, mask)
+        except Compliance:
+            found = count
+            break
+    faults = bench.board.faults()
+    bench.board.clear_faults()
+    bench.board.bring_up()
+    bench.board.close()
+    return Section(
+        "Current limit",
+        f"A limit of {limit_ma:g} mA on VBLset, and SET pulses on one column more each time. The "
+        "current of a row is that of its selected cells before the operation, under the rail's "
+        "voltage. Above the limit the generator trips: fault latch `over_current`, all drivers "
+        "off; the row is not pulsed, those before it were. Learning steps tune whole blocks of "
+        "rows in parallel; their currents are not watched.",
+        [
+            Check(
+                "columns at which it trips",
+                f"{least}: summed by hand",
+                abs(found - least),
+                "columns apart",
+                high=0,
+            ),
+            Check(
+                "latches afterwards",
+                "over_current alone",
+                float(faults == ("over_current",)),
+                low=1,
+                high=1,
+            ),
+        ],
+    )

@@ -1,0 +1,110 @@
+"""``snapshot``: save what a board is, list what was saved, go back to it. Keeps none itself."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from starlab.cli.terminal import BoardId, Json, Url, connected, table
+from starlab.http import DEFAULT_URL
+
+app = typer.Typer(
+    help="Save what a board is, and go back to it: an emulated one to the last bit.",
+    no_args_is_help=True,
+)
+Sid = Annotated[str, typer.Argument(metavar="ID", help="As `starlab snapshot list` has it.")]
+
+
+@app.command()
+def save(
+    name: Annotated[str, typer.Argument(help="What to call it.")] = "",
+    kind: Annotated[
+        Literal["exact", "read"] | None,
+        typer.Option(
+            help="exact: all that an emulated board is. read: conductances, settings, supplies.",
+            show_default="exact of an emulated board, read of any other",
+        ),
+    ] = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="The board's memory too, of an emulated board.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", dir_okay=False, help="Write it to this file as well."),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Take a snapshot; the server keeps it."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        taken = board.snapshots.save(name, kind=kind, memory=memory)
+        if output is not None:
+            output.write_bytes(board.snapshots.download(taken.id))
+        terminal.say(f"{taken.id}: {taken.kind}, {taken.bytes:,} bytes")
+        terminal.finish({"snapshot": taken.model_dump(mode="json")})
+
+
+@app.command("list")
+def list_(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False) -> None:
+    """List the snapshots of a board; an id begins with the time (UTC)."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        found = board.snapshots.list()
+        listing = table("Snapshots", "id", "name", "kind", "serial", "pulses", "MB", right=False)
+        for one in found:
+            listing.add_row(
+                one.id,
+                one.name or "-",
+                one.kind,
+                one.serial,
+                f"{one.lifetime_pulses:,}",
+                f"{one.bytes / 1e6:.2f}",
+            )
+        listing.columns[0].no_wrap = True
+        terminal.say(listing if found else "No snapshots.")
+        terminal.finish({"snapshots": [one.model_dump(mode="json") for one in found]})
+
+
+@app.command()
+def restore(
+    snapshot: Annotated[
+        str,
+        typer.Argument(metavar="ID|FILE", help="As `starlab snapshot list` has it, or a file."),
+    ],
+    tolerance_us: Annotated[
+        float,
+        typer.Option(
+            "--tolerance", metavar="uS", help="How near write-verify brings cells, if not exact."
+        ),
+    ] = 0.3,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a board to what a snapshot holds."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        identity = snapshot
+        if Path(snapshot).is_file():
+            identity = board.snapshots.upload(
+                Path(snapshot).read_bytes(), name=Path(snapshot).name
+            ).id
+        with terminal.stages("restoring"):
+            reply = board.snapshots.restore(identity, tolerance_uS=tolerance_us)
+        if reply.exact:
+            terminal.say(f"The board is as {identity} has it, to the last bit.")
+        for number, reached in reply.arrays.items():
+            terminal.say(
+                f"Array {number}: {reached.in_tolerance:,} of {reached.cells:,} cells within "
+                f"{tolerance_us:g} uS, rms {reached.rms_error_uS:.3f} uS, {reached.pulses:,} pulses"
+            )
+        terminal.finish({"restored": reply.model_dump(mode="json")})
+
+
+@app.command()
+def delete(
+    snapshot: Sid, url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False
+) -> None:
+    """Let the server keep a snapshot no longer."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        terminal.say(f"{board.snapshots.delete(snapshot).id} is deleted.")
+        terminal.finish({"deleted": snapshot})

@@ -1,0 +1,189 @@
+"""The wires of one array as the chip uses them: what follows from its cells, remembered.
+
+Moves no cell and converts no current.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_sim.chip.wires.grid import Grid
+from starlab_sim.chip.wires.layout import Layout
+from starlab_sim.chip.wires.learning import PulsingWires, ReadingWires
+from starlab_sim.chip.wires.programming import (
+    EXACT,
+    RELAXATIONS,
+    PulsedLines,
+    pulsed_lines,
+    row_drops,
+)
+from starlab_sim.chip.wires.reading import seen_rows
+from starlab_sim.effects import Effects, Wires
+from starlab_spec.geometry import MINUS, PLUS, ArrayGeometry
+
+Cells = NDArray[np.float32]
+
+FAST_TOLERANCE: Final = 1e-5
+"""Residual of transfer matrices in the fast mode."""
+EXACT_CHUNK: Final = 4
+FAST_CHUNK: Final = 128
+
+
+class Wired:
+    """Wires of one array.
+
+    What it tells of the cells it remembers under their *version*: a number that changes whenever
+    they do.
+
+    Attributes:
+        layout: Its lines.
+        exact: Whether nothing is approximated.
+    """
+
+    def __init__(self, geometry: ArrayGeometry, wires: Wires, supply_ohm: float = 0.0) -> None:
+        """Lay the lines.
+
+        Args:
+            geometry: Which array.
+            wires: Their settings.
+            supply_ohm: In series with the rail of a learning step's pulses; who pulses row by row
+                has taken it off the rail already.
+        """
+        self.layout = Layout.of(geometry, wires)
+        self.exact = wires.mode == "exact"
+        self._number = geometry.number
+        self._refresh_steps = int(wires.refresh_steps)
+        self._steps_left = 0
+        self._gain = np.zeros((0, 0, 0), np.float32)
+        self._grid = Grid(self.layout)
+        relaxations = EXACT if self.exact else RELAXATIONS
+        self._rows = _both(self.layout, relaxations, 0.0)
+        self._blocks = _both(self.layout, relaxations, supply_ohm)
+        self._pulsing: PulsingWires | None = None
+        self._effective: tuple[int, Cells] | None = None
+        self._seen: tuple[int, Cells] | None = None
+
+    def effective_uS(self, cells_uS: Cells, version: int) -> Cells:
+        """Conductances that stand for the cells in a forward pass, (2, inputs, outputs)."""
+        if self._effective is None or self._effective[0] != version:
+            self._effective = version, self._transfer_uS(cells_uS).astype(np.float32)
+        return self._effective[1]
+
+    def seen_uS(self, cells_uS: Cells, version: int) -> Cells:
+        """Conductances that READ sees instead of the cells', (2, inputs, outputs)."""
+        if self._seen is None or self._seen[0] != version:
+            seen = np.empty_like(cells_uS)
+            for plane in (PLUS, MINUS):
+                seen_rows(cells_uS[plane], 0, self._rows[plane], seen[plane])
+            self._seen = version, seen
+        return self._seen[1]
+
+    def drop_mv(
+        self, cells_uS: Cells, mask: NDArray[np.bool_], first_row: int, amplitude_mv: float
+    ) -> Cells:
+        """By how much less than its rail each masked cell gets, pulsed row by row.
+
+        Args:
+            cells_uS: Shape (2, inputs, outputs).
+            mask: Shape (2, rows, outputs).
+            first_row: Row that the mask begins with.
+            amplitude_mv: Voltage of the rail.
+
+        Returns:
+            Shape of the mask; 0 where nothing is selected.
+        """
+        found = np.zeros(mask.shape, np.float32)
+        pulsing = self.pulsing()
+        row_drops(cells_uS, mask, first_row, amplitude_mv, self._rows, pulsing.scratch, found)
+        return found
+
+    def pulsing(self) -> PulsingWires:
+        """What a learning kernel needs to pulse this array."""
+        if self._pulsing is None:
+            self._pulsing = PulsingWires(
+                lines=self._blocks,
+                scratch=self._grid.scratch,
+                drop_mv=np.zeros((self.layout.inputs, self.layout.outputs), np.float32),
+            )
+        return self._pulsing
+
+    @property
+    def chunk(self) -> int:
+        """Learning steps that :meth:`learning` holds for, at most; some milliseconds of them."""
+        if self.exact:
+            return EXACT_CHUNK
+        return min(self._steps_left or self._refresh_steps, FAST_CHUNK)
+
+    def learning(self, cells_uS: Cells) -> ReadingWires:
+        """What a learning kernel needs to read this array, for :attr:`chunk` steps."""
+        if self.exact:
+            solved = self._number == 1
+            if not solved:
+                self._gain = np.zeros(cells_uS.shape, np.float32)
+            gain = np.zeros((0, 0, 0), np.float32) if solved else self._gain
+            return self._grid.reading(gain, solved=solved, renewed=not solved)
+        if self._steps_left == 0:
+            self._gain = (self._transfer_uS(cells_uS) / cells_uS).astype(np.float32)
+            self._steps_left = self._refresh_steps
+        return self._grid.reading(self._gain, solved=False, renewed=False)
+
+    def learnt(self, steps: int) -> None:
+        """So many learning steps were done."""
+        self._steps_left = max(self._steps_left - steps, 0)
+
+    def keep(self) -> dict[str, NDArray[Any]]:
+        """What the next learning step depends on beside the cells: gains that still hold."""
+        gain = self._gain if self._steps_left else self._gain[:0]
+        return {"steps_left": np.array(self._steps_left, np.int64), "gain": gain}
+
+    def resume(self, kept: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with gains that :meth:`keep` gave.
+
+        Raises:
+            KeyError, ValueError: It never gave these.
+        """
+        gain, steps_left = kept["gain"], int(kept["steps_left"])
+        shape = (2, self.layout.inputs, self.layout.outputs)
+        if not 0 <= steps_left <= self._refresh_steps:
+            raise ValueError(f"gains that hold for {steps_left} steps")
+        if steps_left and (gain.shape != shape or gain.dtype != np.float32):
+            raise ValueError(f"gains of type {gain.dtype} {gain.shape}, expected {shape}")
+        self._gain, self._steps_left = gain.copy(), steps_left
+
+    def forget(self) -> None:
+        """Cells changed otherwise than by learning: the next step takes new gains."""
+        self._steps_left = 0
+
+    def _transfer_uS(self, cells_uS: Cells) -> NDArray[np.float64]:
+        self._grid.load(cells_uS)
+        return self._grid.transfer_uS(*(() if self.exact else (FAST_TOLERANCE,)))
+
+
+def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLines, PulsedLines]:
+    """Lines of both planes."""
+    return (
+        pulsed_lines(layout, PLUS, relaxations, supply_ohm),
+        pulsed_lines(layout, MINUS, relaxations, supply_ohm),
+    )
+
+
+def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
+    """The wires of an array under these effects; None: nothing resists."""
+    if effects.wires is None:
+        return None
+    regulation = effects.load_regulation
+    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
+    wired = Wired(geometry, effects.wires, supply_ohm)
+    return None if wired.layout.ideal else wired
+
+
+def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:
+    """What a learning kernel gets of wires that do not resist beside others that do."""
+    layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
+    grid = Grid(layout)
+    reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
+    lines = pulsed_lines(layout, PLUS, RELAXATIONS, 0.0)
+    drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
+    return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)

@@ -1,0 +1,236 @@
+"""Snapshots of a board: taken, described, restored. Keeps none: that is for who asks.
+
+An emulated board writes all that it is into its memory, and becomes that again, to the last bit. A
+real board can only be read, and later be set and programmed by write-verify to what was read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starlab_host.board import Board
+from starlab_host.chip import MAX_PULSES, Chip
+from starlab_host.errors import BadArgument
+from starlab_host.memory import SNAPSHOT
+from starlab_host.results import ProgramReport
+from starlab_host.safety import FORMED_MIN_uS
+from starlab_host.settings import SETTING_ADDRESSES, settings_of
+from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry, SnapshotError, UnknownName
+from starlab_spec.geometry import CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS
+from starlab_spec.snapshot import EXACT, READ, Snapshot, checksum, pack, unpack
+from starlab_spec.supplies import SUPPLIES
+from starlab_spec.units import TICK_NS
+
+KINDS: Final = (EXACT, READ)
+TOLERANCE_uS: Final = 0.3
+"""How near write-verify brings each cell: three codes of READ [O]."""
+_HALF: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """What a snapshot says about itself."""
+
+    kind: str
+    """EXACT or READ."""
+    bytes: int
+    """Its size."""
+    sha256: str
+    """Of all of it, hexadecimal."""
+    serial: str
+    """Of the board that it was taken of."""
+    boot_id: int
+    """Of that board, at that time."""
+    firmware: str
+    """Likewise."""
+    device_model: str
+    """Of that board's chip."""
+    lifetime_pulses: int
+    """That the board had applied."""
+    emulated_time_s: float | None
+    """The emulated board's own time; None: not told."""
+    memory: bool
+    """Whether the board's memory is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """How a restore went."""
+
+    exact: bool
+    """Whether the board is what it was to the last bit; else it was programmed."""
+    arrays: Mapping[int, ProgramReport] = field(default_factory=dict)
+    """How near the cells came, by array; arrays that were virgin were left alone."""
+
+
+def take_snapshot(
+    board: Board, chip: Chip, *, kind: str | None = None, memory: bool = False
+) -> bytes:
+    """Take a snapshot.
+
+    Args:
+        board: The board. Others must not work with it meanwhile.
+        chip: Its chip.
+        kind: ``exact`` or ``read``; None: exact of an emulated board, read of any other.
+        memory: Whether to take the memory of an emulated board along.
+
+    Raises:
+        UnknownName: There is no such kind.
+        BadArgument: The memory of a board that can only be read.
+        BoardRefused: UNSUPPORTED: a real board, and ``exact``.
+        SnapshotError: What came was not what the board had taken.
+    """
+    if kind is None:
+        kind = EXACT if board.identity["emulated"] else READ
+    if kind not in KINDS:
+        raise UnknownName("kind of snapshot", kind, KINDS)
+    if kind == READ:
+        if memory:
+            raise BadArgument("memory", f"is not part of a snapshot of kind {READ!r}")
+        return _read(board, chip)
+    told = board.emulator(snapshot={"address": SNAPSHOT.address, "memory": memory})["snapshot"]
+    data = board.read_memory(SNAPSHOT.address, told["bytes"])
+    if checksum(data) != told["sha256"]:
+        raise SnapshotError(f"has SHA-256 {checksum(data)}, expected {told['sha256']}")
+    return data
+
+
+def describe(data: bytes) -> SnapshotInfo:
+    """What a snapshot says about itself.
+
+    Raises:
+        SnapshotError: It is none, of another version, or damaged.
+    """
+    file = unpack(data)
+    header = file.header
+    try:
+        ticks = header.get("emulated_ticks")
+        return SnapshotInfo(
+            kind=file.kind,
+            bytes=len(data),
+            sha256=checksum(data),
+            serial=str(header["serial"]),
+            boot_id=int(header["boot_id"]),
+            firmware=str(header["firmware"]),
+            device_model=str(header["device_model"]),
+            lifetime_pulses=int(header["lifetime_pulses"]),
+            emulated_time_s=None if ticks is None else int(ticks) * TICK_NS * 1e-9,
+            memory=bool(header.get("memory", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"has a header that makes no sense: {error}") from error
+
+
+def restore_snapshot(
+    board: Board,
+    chip: Chip,
+    data: bytes,
+    *,
+    tolerance_uS: float = TOLERANCE_uS,
+    max_pulses: int = MAX_PULSES,
+) -> RestoreReport:
+    """Bring a board to what a snapshot holds.
+
+    An exact one on an emulated board: all of it or, if it is refused, nothing. Otherwise the rails
+    are brought up at their published settings, cells are programmed by write-verify, and at last
+    settings and supplies are set; if that fails on the way, it was done up to there. Cells that
+    were virgin are left as they are.
+
+    Args:
+        board: The board. Others must not work with it meanwhile.
+        chip: Its chip.
+        data: The snapshot.
+        tolerance_uS: How near write-verify is to bring each cell.
+        max_pulses: Its cap for each cell.
+
+    Raises:
+        SnapshotError: It is none, damaged, or of another version.
+        BoardRefused: The board cannot be that one, or a fault is latched.
+        NotFormed: Cells are to be programmed that were never formed.
+    """
+    file = unpack(data)
+    if file.kind == EXACT and board.identity["emulated"]:
+        board.write_memory(SNAPSHOT.address, data)
+        board.emulator(restore={"address": SNAPSHOT.address, "bytes": len(data)})
+        return RestoreReport(exact=True)
+    wanted_uS = {array.number: _conductance_uS(file, array) for array in (ARRAY1, ARRAY2)}
+    settings, supplies = _settings(file), _supplies(file)
+    board.bring_up()
+    reports: dict[int, ProgramReport] = {}
+    for number, target_uS in wanted_uS.items():
+        virgin = target_uS < FORMED_MIN_uS
+        if virgin.mean() > _HALF:
+            continue
+        now_uS = chip.read_conductance_uS(number)
+        target_uS = np.where(virgin, now_uS, target_uS)
+        reports[number] = chip.program(
+            number,
+            target_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS),
+            tolerance_uS=tolerance_uS,
+            max_pulses=max_pulses,
+        )
+    chip.change_settings(**settings)
+    board.set_supplies(supplies)
+    return RestoreReport(exact=False, arrays=reports)
+
+
+def _read(board: Board, chip: Chip) -> bytes:
+    identity = board.identity
+    header = {
+        "kind": READ,
+        **{name: identity[name] for name in ("serial", "boot_id", "firmware", "device_model")},
+        "lifetime_pulses": board.status().lifetime_pulses,
+        "settings": asdict(chip.settings()),
+        "supplies": {one.name: one.code for one in board.supplies() if one.measured},
+    }
+    cells = {_name(array): chip.read_conductance_uS(array.number) for array in (ARRAY1, ARRAY2)}
+    return pack(header, cells)
+
+
+def _name(array: ArrayGeometry) -> str:
+    return f"array{array.number}.conductance_uS"
+
+
+def _conductance_uS(file: Snapshot, array: ArrayGeometry) -> NDArray[np.float64]:
+    cells = file.arrays.get(_name(array))
+    if cells is None or cells.shape != array.shape:
+        found = "none" if cells is None else str(cells.shape)
+        raise SnapshotError(f"has {_name(array)} of shape {found}, expected {array.shape}")
+    return cells.astype(np.float64)
+
+
+def _settings(file: Snapshot) -> dict[str, Any]:
+    """All settings, whichever kind it is."""
+    if file.kind == READ:
+        return dict(_member(file, "settings"))
+    words = file.arrays["registers"].tobytes()
+    return asdict(
+        settings_of({at: int.from_bytes(words[at : at + 4], "big") for at in SETTING_ADDRESSES})
+    )
+
+
+def _supplies(file: Snapshot) -> dict[str, float]:
+    """What the generators that were on gave, by name."""
+    kept = _member(file, "supplies")
+    codes = kept
+    if file.kind == EXACT:
+        codes = {
+            channel.name: code
+            for channel, code in zip(SUPPLIES, kept["codes"], strict=True)
+            if code is not None
+        }
+    values = {channel.name: channel.value for channel in SUPPLIES}
+    try:
+        return {name: values[name](code) for name, code in codes.items()}
+    except KeyError as error:
+        raise SnapshotError(f"has a supply {error} that there is not") from error
+
+
+def _member(file: Snapshot, name: str) -> dict[str, Any]:
+    member = file.header.get(name)
+    if not isinstance(member, dict):
+        raise SnapshotError(f"lacks {name}")
+    return member

@@ -1,0 +1,19 @@
+"""What is said of a board's abilities, by what it says of itself."""
+
+from dataclasses import asdict
+
+from starlab_host import Capabilities, capabilities_of
+from starlab_host.capabilities import PUBLISHED
+
+
+def test_a_board_of_ours_can_do_everything_and_only_an_emulated_one_what_none_can() -> None:
+    assert capabilities_of({"emulated": False}) == Capabilities()
+    assert capabilities_of({"emulated": True}) == Capabilities(emulator=True)
+
+
+def test_a_board_that_says_what_it_can_do_is_believed_in_what_is_known() -> None:
+    assert capabilities_of({"capabilities": asdict(PUBLISHED)}) == PUBLISHED
+    stated = capabilities_of({"capabilities": {"thresholds": True, "flight": True}})
+    assert stated.thresholds
+    assert not stated.batches
+    assert capabilities_of({"capabilities": "all"}) == Capabilities()

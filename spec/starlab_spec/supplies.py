@@ -4,7 +4,6 @@ Source: chip facts, section 5. Conversions and defaults [C]; safe limits: `limit
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -228,29 +227,6 @@ def supply_at(chip_select: int, register: int) -> Channel:
     except KeyError:
         known = (f"{cs}/{reg}" for cs, reg in _BY_ADDRESS)
         raise UnknownName("supply address", f"{chip_select}/{register}", known) from None
-
-
-def check_supply_settings(
-    settings: Iterable[tuple[str, float]], channels: Sequence[Channel] = SUPPLIES
-) -> list[tuple[Channel, int]]:
-    """Codes for several settings, all or none of them.
-
-    Args:
-        settings: Pairs of channel name and value in that channel's unit.
-        channels: All 22 channels, with the limits that hold.
-
-    Returns:
-        Channel and code, in power-up order.
-
-    Raises:
-        UnknownName: For the first unknown channel.
-        LimitExceeded: For the first value outside its limits.
-    """
-    checked = []
-    for name, value in settings:
-        channel = channels[supply(name).index]
-        checked.append((channel, channel.code(value)))
-    return sorted(checked, key=lambda pair: pair[0].index)
 
 
 def _clamp_offset_mv() -> float:

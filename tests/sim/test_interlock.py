@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from starlab_sim import Board, Specimen
+from starlab_sim.effects import ChannelErrors, Effects
 from starlab_sim.supplies import SupplyRack
 from starlab_spec.operations import Operation
 from starlab_spec.registers import register
@@ -195,6 +196,23 @@ def test_a_rail_that_really_is_too_high_is_latched_and_drivers_go_off(
     assert powered.refusal(start(Operation.SET))[0] == Status.NOT_READY
     powered.power_up()
     powered.start(Operation.SET)
+
+
+def test_a_generator_that_is_off_by_its_own_error_trips_and_is_the_one_that_tells_it() -> None:
+    errors = ChannelErrors(gain=0.05, offset_mv=0, offset_ua=0)
+    board = Board(
+        Specimen(seed=1, effects=Effects(channel_errors=errors)),
+        serial="EMU-1",
+        rng=random.Random(1),
+    )
+    refused = board.execute([set_supply(6, 99)])[-1]
+    assert (refused.status, refused.message) == (
+        Status.HARDWARE_FAULT,
+        "latched over_voltage: VBLset 2877.3 mV is above the 2600 mV limit",
+    )
+    tripped = [supply_reading(board.execute([get_supply(i)])[-1]).fault for i in range(22)]
+    assert tripped == [i == 6 for i in range(22)]
+    assert board.is_safe
 
 
 def test_a_dry_run_trips_nothing(powered: "Bench") -> None:

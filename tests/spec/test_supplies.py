@@ -12,7 +12,6 @@ from starlab_spec.supplies import (
     NOMINAL_READ_MV,
     SUPPLIES,
     Channel,
-    check_supply_settings,
     supply,
     supply_at,
 )
@@ -151,15 +150,6 @@ def test_every_published_default_is_safe() -> None:
     for channel in SUPPLIES:
         assert channel.code(channel.default) == channel.default_code
         channel.check_code(channel.default_code)
-
-
-def test_settings_are_checked_all_together_and_come_in_power_up_order() -> None:
-    checked = check_supply_settings([("V25", 2565), ("VWLset", 1813)])
-    assert [(channel.name, code) for channel, code in checked] == [("VWLset", 60), ("V25", 98)]
-    with pytest.raises(LimitExceeded, match="V25"):
-        check_supply_settings([("VWLset", 1813), ("V25", 5000)])
-    with pytest.raises(UnknownName, match="unknown supply 'VBL'; known: VWLform, VWLset"):
-        check_supply_settings([("VWLset", 1813), ("VBL", 2500)])
 
 
 def test_channels_are_found_by_their_published_address() -> None:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from starlab.datasets import Mnist, mnist
 from starlab_sim.chip import Converters
+from starlab_sim.effects import NONE, Effects, Wires
 from starlab_spec import stellar
 from starlab_spec.errors import LimitExceeded, ShapeError, UnknownName
 from starlab_spec.operations import Activation, PulseKind, Scheme
@@ -210,6 +211,17 @@ def test_the_chip_learns_as_float_does_and_holds_array_1() -> None:
     assert chip.pulses == pytest.approx(int(layer.pulses.sum()), rel=0.1)
     weights = [cells[0] - cells[1] for cells in (chip.chip.conductance_uS(2), layer.cells_uS)]
     assert np.corrcoef(weights[0].ravel(), weights[1].ravel())[0, 1] > 0.97
+
+
+def test_wires_are_switched_on_by_the_chain() -> None:
+    samples, counts = packed(mnist().test.head(20)), []
+    for effects in (NONE, Effects(wires=Wires())):
+        chain = Chain(effects=effects)
+        cells = cells_of(np.zeros((100, 10)))
+        layer = ChipLayer(first_layer.kept(1), cells, Way.STELLAR1, "linear", Settings(), chain)
+        found = layer.chip.infer(samples, rails=chain.rails, converters=chain.converters)
+        counts.append(int(found.hidden.sum(dtype=np.int64)))
+    assert 0 < counts[1] < counts[0]
 
 
 def test_a_layer_of_cells_starts_as_published() -> None:

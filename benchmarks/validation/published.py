@@ -88,8 +88,7 @@ Each of three seeds decides the first layer (its initial weights and order of di
 array 2 (even within ±{runs.START_WEIGHT}, R) and the order of the digits. The first layers were
 trained on 50,000 digits with the squared error against 10 and 0, and are stored with their
 provenance in `benchmarks/validation/first_layer.json`; with the output layers of their own training
-they reach {_range(first_layer.float_accuracies())} on the test digits. That is the ceiling of what
-follows.
+they reach {_range(first_layer.float_accuracies())} on the test digits.
 
 Accuracy on the 10,000 test digits after five epochs (mean of the seeds ± half their range), and
 pulses. "Replica": an independent float replica of the same settings, with a first layer of its own

@@ -39,15 +39,15 @@ from starlab_sim.effects import Effects, Wires
 from starlab_spec.geometry import ARRAY1
 from starlab_spec.supplies import supply
 
-SEGMENTS_OHM: Final = (0.0, 0.01, 0.03, 0.1, 0.35, 1.0, 3.0)
+SEGMENTS_OHM: Final = (0.0, 0.01, 0.05, 0.1, 0.35, 1.0, 3.0)
 DIGITS: Final = 5000
 """Test digits where each takes nodal solutions of its own; elsewhere all 10,000."""
 BLOCKS: Final = ((1, 100, 0.001), (130, 50, 0.01), (784, 100, 1.0))
 """Rows, columns and greatest error of the fast mode in mV."""
 STEPS: Final = (10, 30, 100, 300, 1000, 3000, 10_000)
 """Learning steps with frozen gains."""
-WIRED_INTEGRATION_NS: Final = 650
-"""Makes up for the current that the default wires keep back: 250 ns / 0.38."""
+WIRED_INTEGRATION_NS: Final = 300
+"""Makes up for the current that the default wires keep back: 250 ns / 0.78, in steps of 50 ns."""
 ARRAY1_LINES: Final = Layout.of(ARRAY1, Wires())
 
 
@@ -215,7 +215,7 @@ def frozen() -> tuple[Plot, list[Check]]:
     axes.set_ylabel("error of a hidden unit's current, codes")
     axes.grid(visible=True, alpha=0.4)
     axes.legend()
-    caption = "Frozen gains while a fresh chip learns, its fastest time; 0.35 Ohm a segment."
+    caption = "Frozen gains while a fresh chip learns, its fastest time; default wires."
     checks = [
         Check(
             f"current with gains frozen for {steps} steps, root mean square",
@@ -328,7 +328,7 @@ def accuracy() -> Section:
     axes.set_yscale("log")
     caption = (
         "One set of weights, learnt with ideal wires, read through array 1 in both forms; full "
-        "scale of the converters adjusted to the weaker currents; drivers and clamps 20 Ohm."
+        "scale of the converters adjusted to the weaker currents; drivers 20 Ohm, clamps 1 Ohm."
     )
     at = SEGMENTS_OHM.index(1.0)
     default = SEGMENTS_OHM.index(ARRAY1_LINES.sl_segment_ohm)
@@ -336,17 +336,17 @@ def accuracy() -> Section:
     checks = (
         Check("accuracy, ideal wires", "10,000 test digits", ideal, note="one epoch, seed 1"),
         Check(
-            "accuracy, 2T2R, 0.35 Ohm, converters as they were",
+            "accuracy, 2T2R, default wires, converters as they were",
             "10,000 test digits",
             raw["2T2R"][default],
         ),
         Check(
-            "accuracy, 2T2R, 0.35 Ohm, full scale adjusted",
+            "accuracy, 2T2R, default wires, full scale adjusted",
             "10,000 test digits",
             held["2T2R"][default],
         ),
         Check(
-            "accuracy, 2T2R, 0.35 Ohm, learnt through the same wires",
+            "accuracy, 2T2R, default wires, learnt through the same wires",
             "10,000 test digits",
             learnt,
             note=f"one epoch, seed 1, integration {WIRED_INTEGRATION_NS} ns; "

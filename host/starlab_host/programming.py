@@ -15,7 +15,7 @@ stellar-cyclic
     same small number of pulses for every cell that is out of tolerance.
 
 Every strategy keeps to a cap of pulses per cell. A cell that was never formed is not pulsed, and
-write-verify gives up a cell that does not move three times in a row though it should by far.
+write-verify gives up a cell that stays where it is though its pulses should have moved it by far.
 """
 
 from collections.abc import Callable
@@ -35,10 +35,11 @@ STRIDE_MAX_uS: Final = 2.0
 """Furthest that a round of write-verify aims: the response beyond may be unknown [O]."""
 GROWTH: Final = 8
 """Most pulses of a round, in units of what the cell has had: no burst on slender evidence [O]."""
-STUCK_MOVE_uS: Final = 1.0
-"""A cell that should have moved this far beyond the noise, and did not, counts a strike [O]."""
-STRIKES: Final = 3
-"""Strikes in a row after which a cell is given up [O]."""
+STUCK_MOVE_uS: Final = 3.0
+"""A cell is given up that should have moved so far, beyond twice the noise of its pulses, and did
+not [O]."""
+STUCK_PLACE_uS: Final = 0.75
+"""Within so much a cell counts as where it was, whatever the noise of reading it [O]."""
 SWEPT_CELLS: Final = 200
 """Cells that open-loop characterises: a row of array 1 [O]."""
 SWEEP_STRIDE_uS: Final = 0.8
@@ -145,11 +146,12 @@ def write_verify(
         on_progress: Called after each round.
     """
     work = _Work(cells, target_uS, tolerance_uS, max_pulses, on_progress)
-    strikes = np.zeros(target_uS.shape, np.int64)
-    while (todo := work.todo & (strikes < STRIKES)).any():
+    patience = _Patience(work.now_uS)
+    while (todo := work.todo & ~patience.is_stuck).any():
         aim_uS = work.now_uS + np.clip(work.error_uS, -STRIDE_MAX_uS, STRIDE_MAX_uS)
         counts = np.zeros(target_uS.shape, np.int64)
         expected_uS = np.zeros(target_uS.shape)
+        variance = np.zeros(target_uS.shape)
         for sign, response in work.responses.items():
             hit = todo & (work.error_uS * sign > 0)
             if not hit.any():
@@ -163,15 +165,45 @@ def write_verify(
             given = np.maximum(np.rint(wanted), 1)
             counts[hit] = (sign * given).astype(np.int64)
             if response.is_known:
-                noise_uS = response.spread_uS * np.sqrt(given)
-                expected_uS[hit] = given * response.step_uS(start) - 2 * noise_uS
-        before_uS = work.now_uS
+                expected_uS[hit] = sign * given * response.step_uS(start)
+                variance[hit] = given * response.spread_uS**2
         work.pulse(counts)
-        still = (expected_uS >= STUCK_MOVE_uS) & (
-            np.abs(work.now_uS - before_uS) < 1.5 * RESOLUTION_uS
-        )
-        strikes = np.where(counts == 0, strikes, np.where(still, strikes + 1, 0))
+        patience.learn(work.now_uS, expected_uS, variance)
     return work.report()
+
+
+class _Patience:
+    """Which cells stay where they are, whatever they get.
+
+    Attributes:
+        is_stuck: Shape (2, inputs, outputs).
+    """
+
+    def __init__(self, now_uS: NDArray[np.float64]) -> None:
+        self._place_uS = now_uS
+        self._expected_uS = np.zeros(now_uS.shape)
+        self._variance = np.zeros(now_uS.shape)
+        self.is_stuck = np.zeros(now_uS.shape, np.bool_)
+
+    def learn(
+        self,
+        now_uS: NDArray[np.float64],
+        expected_uS: NDArray[np.float64],
+        variance: NDArray[np.float64],
+    ) -> None:
+        """Take in a round.
+
+        Args:
+            now_uS: Where the cells are.
+            expected_uS: How far their pulses should have moved them.
+            variance: Of that, uS^2.
+        """
+        moved = np.abs(now_uS - self._place_uS) > STUCK_PLACE_uS
+        self._place_uS = np.where(moved, now_uS, self._place_uS)
+        self._expected_uS = np.where(moved, 0.0, self._expected_uS + expected_uS)
+        self._variance = np.where(moved, 0.0, self._variance + variance)
+        beyond_uS = np.abs(self._expected_uS) - 2 * np.sqrt(self._variance)
+        self.is_stuck |= beyond_uS >= STUCK_MOVE_uS
 
 
 def open_loop(

@@ -96,7 +96,12 @@ def demo(
 
         start = board.counters()
         preparing = progress.add_task("preparing", total=1, note="")
-        prepare(board, rng=rng, on_stage=lambda stage: progress.update(preparing, note=stage))
+        prepare(
+            board,
+            rng=rng,
+            trim=effects is not None,
+            on_stage=lambda stage: progress.update(preparing, note=stage),
+        )
         progress.update(preparing, completed=1, note="")
         before_uS = _conductances_uS(board)
         prepared = board.counters()

@@ -43,11 +43,11 @@ bench: venv  ## Measure against the peers and the targets; writes docs/benchmark
 bench-peers:  ## The peers' own environment, benchmarks/.peers (a quarter of an hour)
 	benchmarks/peers.sh
 
-validate: venv  ## Compare the emulated chip with references; writes docs/validation.md
+validate: dev  ## Compare the emulated chip with references; writes docs/validation.md
 	$(BIN)/python -m benchmarks.validation $(VALIDATE)
 
 docs-tables: venv  ## Generated parts of the documentation
-	$(BIN)/python docs/tables.py
+	$(BIN)/python -m docs.tables
 
 clean:  ## Everything that these commands made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -75,6 +75,34 @@ def test_preparing_wipes_array_1_unless_it_is_fresh_from_forming(
     assert ("wiping array 1" in stages) is not is_fresh
 
 
+def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_formed(
+    client: Client, server: FakeServer
+) -> None:
+    supply = {"index": 0, "code": 80, "settled": True, "fault": False}
+    volts = {"unit": "mV", "measured_mv": 2200, "low_mv": 627, "high_mv": 2600}
+    supplies = {
+        "VBLset": {**supply, **volts, "requested_mv": 2209},
+        "VWLset": {**supply, **volts, "requested_mv": None},
+        "EXT_DL": {**supply, **volts, "requested_mv": 627},
+    }
+    calibration = {"serial": "EMU-1", "made_at": "2026-01-01T00:00:00Z", "in_use": True}
+    voltages = {"plus_mv": 227, "minus_mv": 227, "mismatch_mv": 0}
+    server.will_answer_json({**calibration, "readings": 32, "channels": {}})
+    server.will_answer_json(supplies)
+    server.will_answer_json(supplies)
+    server.will_answer_json({})
+    server.will_answer_json(FORMED)
+    server.will_answer_json(FORMED)
+    server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
+    server.will_refuse(409, type="not-ready", detail="enough seen")
+    with pytest.raises(Conflict, match="enough seen"):
+        prepare(client.board("emu0"), rng=np.random.default_rng(1), trim=True)
+    start = ["calibration", "supplies", "supplies", "supplies"]
+    forming = ["arrays/1/form", "arrays/2/form", "supplies/balance", "arrays/2/program"]
+    assert paths(server) == start + forming
+    assert json.loads(server.requests[2].content) == {"VBLset": {"mv": 2209}}
+
+
 def test_a_formed_chip_with_like_cells_is_untaught(client: Client, server: FakeServer) -> None:
     rng = np.random.default_rng(1)
     for middle_uS, spread_uS in ((11, 0.5), (11, 4), (0.05, 0.02)):

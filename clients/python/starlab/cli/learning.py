@@ -78,6 +78,14 @@ def train(
             show_default="only a formed chip that has learned nothing is prepared",
         ),
     ] = None,
+    trim: Annotated[
+        bool,
+        typer.Option(
+            "--trim",
+            help="Where the chip is prepared: calibrate the supplies first and balance the read "
+            "rails, as generators want that do not give exactly what they are set to.",
+        ),
+    ] = False,
     layers: Annotated[str, typer.Option(help="Arrays to tune: 1,2 or 2 or 1.")] = "1,2",
     th: Annotated[int | None, typer.Option(help="Th: output error, output codes.")] = None,
     th1_uS: Annotated[
@@ -130,7 +138,8 @@ def train(
             from_scratch = tuned == [1, 2] and is_untaught(board)
         if from_scratch:
             with terminal.stages("preparing") as on_stage:
-                prepare(board, rng=np.random.default_rng(seed or 0), on_stage=on_stage)
+                rng = np.random.default_rng(seed or 0)
+                prepare(board, rng=rng, trim=trim, on_stage=on_stage)
         with terminal.progress() as progress:
             task = progress.add_task("learning", total=epochs * len(digits), note="")
             correct = np.zeros(epochs, np.int64)

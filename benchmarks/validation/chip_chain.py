@@ -14,7 +14,7 @@ codes, up to the rounding of each conversion. Targets and thresholds are multipl
 rounded to whole codes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from benchmarks.validation import first_layer, schemes
@@ -32,7 +32,7 @@ from starlab_sim.chip import (
     Tuning,
     targets_of,
 )
-from starlab_sim.effects import NONE, Effects
+from starlab_sim.effects import NONE, Effects, Wires
 from starlab_spec.errors import UnknownName
 from starlab_spec.geometry import ARRAY1, MID_WINDOW_uS
 from starlab_spec.samples import pack_samples
@@ -54,13 +54,15 @@ class Chain:
     """Full scales as published, array 2 with all bits."""
     effects: Effects = NONE
     """What a real chip does and an ideal one does not: `Effects(wires=Wires())` for wires."""
+    kept: float = 1.0
+    """Share of array 1's current that wires let reach the converters."""
 
     @property
     def hidden_codes(self) -> float:
         """Hidden pulses per unit of a hidden activity."""
         full_scale_uS = self.converters.full_scale1_ua / (self.rails.read_plus_mv * 1e-3)
         levels = float(2**self.converters.bits1 - 1)
-        return levels / (first_layer.WEIGHT_PER_uS * full_scale_uS)
+        return self.kept * levels / (first_layer.WEIGHT_PER_uS * full_scale_uS)
 
     @property
     def output_codes(self) -> float:
@@ -68,6 +70,28 @@ class Chain:
         full_scale_uS = self.converters.full_scale2_ua / (self.rails.read_plus_mv * 1e-3)
         levels = float(2**self.converters.bits2 - 1)
         return self.hidden_codes * levels / (schemes.WEIGHT_PER_uS * full_scale_uS)
+
+
+def through_wires(steps: NDArray[np.int8], samples: NDArray[np.uint8], wires: Wires) -> Chain:
+    """A chain with wires, its converters set as a lab would: to what the wires let through.
+
+    Args:
+        steps: The first layer, as of :class:`ChipLayer`.
+        samples: Packed digits to measure that share with.
+        wires: Line resistances.
+    """
+    cells_uS = np.full(ARRAY1.shape, MID_WINDOW_uS)
+    cells_uS[1] -= first_layer.STEP_uS * steps
+    wired, ideal = Effects(wires=wires), Chain()
+    pulses = []
+    for effects in (NONE, wired):
+        chip = Chip(formed=True, effects=effects)
+        chip.set_conductance_uS(1, cells_uS)
+        hidden = chip.vmm(samples, rails=ideal.rails, converters=ideal.converters)
+        pulses.append(float(hidden.sum(dtype=np.int64)))
+    kept = pulses[1] / pulses[0]
+    iref_ua = ideal.converters.iref1_ua * kept
+    return Chain(converters=replace(ideal.converters, iref1_ua=iref_ua), effects=wired, kept=kept)
 
 
 def packed(digits: Digits) -> NDArray[np.uint8]:

@@ -12,15 +12,25 @@ from benchmarks.validation import first_layer, published_totals, runs
 from benchmarks.validation.chip_chain import Chain
 from benchmarks.validation.published_totals import BOTH, DEVICES, Sweep
 from benchmarks.validation.report import Check, Plot, Section
-from benchmarks.validation.runs import Summary, bars, in_float, on_chip, over_seeds
+from benchmarks.validation.runs import (
+    Summary,
+    bars,
+    in_float,
+    on_chip,
+    on_wired_chip,
+    over_seeds,
+)
 from benchmarks.validation.schemes import Settings, Way
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from starlab_sim.chip import Converters
+from starlab_sim.effects import Wires
 
 CHIP_DEVICE: Final = "nonlinear-3"
 """The device that the chip is swept with."""
+HELD_WIRES: Final = Wires(refresh_steps=10_000)
+"""Default resistances; array 1 is held, and its gains stay true for good."""
 THRESHOLDS: Final = (0.0, 2.0, 4.0, 5.0, 5.5, 6.0, 7.0, 8.0)
 CANDIDATES: Final = (4.0, 5.0, 6.0, 7.0)
 """Thresholds that the unseen training digits choose from."""
@@ -210,6 +220,22 @@ def _chip_section(sweep: Sweep, chosen: Mapping[str, float]) -> Section:
                 ),
             ]
     settings = Settings(threshold=chosen[CHIP_DEVICE])
+    ideal = sweep[CHIP_DEVICE, Way.STELLAR1, settings.threshold]
+    wired = over_seeds(
+        partial(on_wired_chip, Way.STELLAR1, CHIP_DEVICE, settings, wires=HELD_WIRES)
+    )
+    checks.append(
+        Check(
+            f"accuracy of the chip with wires less float, stellar1, {CHIP_DEVICE}, "
+            f"Th {settings.threshold:g}",
+            "the same run in float",
+            wired.accuracy - ideal.accuracy,
+            low=-0.02,
+            high=0.02,
+            note=f"chip {wired}; Iref_integ lowered to the share of the current that wires let "
+            "through",
+        )
+    )
     five_bits = over_seeds(partial(on_chip, Way.STELLAR1, CHIP_DEVICE, settings, chain=coarse))
     checks.append(
         Check(

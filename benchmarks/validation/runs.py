@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 from benchmarks.validation import first_layer
-from benchmarks.validation.chip_chain import Chain, ChipLayer, packed
+from benchmarks.validation.chip_chain import Chain, ChipLayer, packed, through_wires
 from benchmarks.validation.schemes import Device, Floats, OutputLayer, Settings, Way, cells_of
 from numpy.typing import NDArray
 
 from starlab.datasets import Digits, Mnist, mnist
 from starlab_sim.devices import preset
+from starlab_sim.effects import Wires
 from starlab_spec.geometry import ARRAY2
 
 SEEDS: Final = first_layer.SEEDS
@@ -26,6 +27,9 @@ EPOCHS: Final = 5
 START_WEIGHT: Final = 0.1
 """Array 2 starts at weights evenly distributed within +-0.1 [R]: the published W_range of both
 arrays is ten times the greatest weight that 1 / sqrt(inputs) allows, the usual start of a layer."""
+
+WIRED_SAMPLES: Final = 500
+"""Training digits by which converters are set to what wires let through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,13 @@ def on_chip(
         layer.learn(samples, training.labels, rng.permutation(len(training)))
         accuracy.append(layer.accuracy(questions, asked.labels))
     return Outcome(tuple(accuracy), layer.pulses)
+
+
+def on_wired_chip(way: Way, device: str, settings: Settings, seed: int, wires: Wires) -> Outcome:
+    """The same run through line resistance as well, converters set to what it lets through."""
+    samples, _ = _packed()
+    chain = through_wires(first_layer.kept(seed), samples[:WIRED_SAMPLES], wires)
+    return on_chip(way, device, settings, seed, chain)
 
 
 def over_seeds(run: Callable[[int], Outcome], seeds: Sequence[int] = SEEDS) -> Summary:

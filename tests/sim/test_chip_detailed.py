@@ -44,7 +44,7 @@ NEUTRAL: dict[str, Any] = {
     "gate": GateCompliance(),
     "wear": Wear(endurance_pulses=1e15, exponent=10.0),
     "retention": Retention(relaxation_per_decade=0.0, walk_uS=0.0, interval_s=0.01),
-    "read_noise": ReadNoise(temperature_k=0.0, converter_codes=0.0),
+    "read_noise": ReadNoise(temperature_k=0.0, converter_codes=0.0, comparator_uS=0.0),
     "telegraph": TelegraphNoise(fraction=0.0),
 }
 """Every effect of cells and of reading, so weak that it does nothing."""

@@ -18,7 +18,7 @@ from starlab_sim.chip.batches import (
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import BACKWARD, FORWARD, Meter
-from starlab_sim.chip.detailed.noise import forward_noises
+from starlab_sim.chip.detailed.noise import backward_noise, forward_noises
 from starlab_sim.chip.learning import Learning, Tuning
 from starlab_sim.chip.readout import readout
 from starlab_sim.chip.store import ALL, Store
@@ -173,6 +173,7 @@ class Lesson:
             reading,
             (array1.traps, array2.traps),
             forward_noises(array1.effects.read_noise, self.converters),
+            backward_noise(array2.effects.read_noise, self.rails.read_plus_mv * 1e-3),
             self.learning.rules(),
             counts,
             phase,

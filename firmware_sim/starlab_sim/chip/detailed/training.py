@@ -1,22 +1,19 @@
-"""Compiled learning on cells that are not ideal: the passes and their order are the plain ones.
-
-The error is driven back through the conductances themselves: neither noise nor wires nor traps
-reach the backward comparators [O].
-"""
+"""Compiled learning on cells that are not ideal: the passes and their order are the plain ones."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.counters import CELLS
-from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
+from starlab_sim.chip.detailed.backward import driven_back
+from starlab_sim.chip.detailed.cells import BackwardNoise, Cells, Floats, Noise, Pulse, Traps
 from starlab_sim.chip.detailed.forward import convert1, multiply2, sum_rows
 from starlab_sim.chip.detailed.pulsing import pulse_pass
 from starlab_sim.chip.kernels import Rows, Sums, add_fixed1, add_fixed2, add_rows, rows_on
 from starlab_sim.chip.learning import FALLING, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
 from starlab_sim.chip.readout import Readout
-from starlab_sim.chip.tuning import RESET, SET, driven_back, output_columns
+from starlab_sim.chip.tuning import RESET, SET, output_columns
 from starlab_sim.chip.wires import (
     PulsingWires,
     ReadingWires,
@@ -174,6 +171,7 @@ def train_batch(
     reading_wires: tuple[ReadingWires | None, ReadingWires | None],
     traps: tuple[Traps, Traps],
     noises: tuple[Noise, Noise],
+    backward_noise: BackwardNoise,
     rules: Rules,
     counts: NDArray[np.int64],
     phase: int,
@@ -200,6 +198,7 @@ def train_batch(
         reading_wires: Through which they are read; None: ideal ones. Another kernel is compiled.
         traps: Where they are.
         noises: Of the conversions.
+        backward_noise: Of the comparisons.
         rules: Thresholds and activation.
         counts: `Schedule.pulse_counts()`.
         phase: Phase of the first sample.
@@ -208,7 +207,7 @@ def train_batch(
         ticks: Time of the first sample.
         ticks_each: Time that a sample takes, by phase.
         rngs: Noise of the cells.
-        reading_rngs: Noise of the converters.
+        reading_rngs: Noise of the converters; the second one's of the comparators too.
         hidden: Result, (n, 100): hidden codes.
         outputs: Result, (n, 10): outputs before the update.
         applied: Result, (n, 2): pulses on arrays 1 and 2.
@@ -251,7 +250,7 @@ def train_batch(
         add_fixed2(readout, y1, reading_j)
         output_columns(outputs[s], targets[s], rules, columns2, found2)
         on = driven_back(
-            cells[1].conductance_uS,
+            cells[1],
             y1,
             rules,
             columns2,
@@ -260,6 +259,11 @@ def train_batch(
             columns1,
             found1,
             readout,
+            gain2,
+            traps[1],
+            backward_noise,
+            ticks,
+            reading_rngs[1],
             reading_j,
         )
         applied[s, 0] = 0

@@ -45,8 +45,8 @@ def units_moved(chip: Chip) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
     pixels, targets = digits(1, seed=3)
     before = chip.conductance_uS(1)
     training = train(chip, pixels, targets, CYCLIC, LEARNING)
-    moved: NDArray[np.bool_] = (chip.conductance_uS(1) > before).any(axis=1)
-    units = moved[PLUS].astype(np.int64) - moved[MINUS]
+    moved = np.count_nonzero(chip.conductance_uS(1) > before, axis=1)
+    units = np.sign(moved[PLUS] - moved[MINUS]).astype(np.int64)
     assert (training.hidden[0] > 0).any()
     units[training.hidden[0] == 0] = 9  # off, whatever comes back
     return units, np.sign(targets[0] - training.outputs[0]).astype(np.int8)

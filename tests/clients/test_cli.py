@@ -12,6 +12,7 @@ import httpx2
 import numpy as np
 import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from tests.clients.replies import board_of, board_without_thresholds, supply_of
 from typer.testing import CliRunner, Result
 
 from starlab import Client, load_published, save_published
@@ -58,36 +59,6 @@ def run(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Run:
         return Finished(result)
 
     return run
-
-
-def board_of(board_id: str) -> dict[str, Any]:
-    return {
-        "id": board_id,
-        "url": "udp://127.0.0.1:5716",
-        "state": "idle",
-        "problem": None,
-        "serial": "EMU-1",
-        "firmware": "0.1",
-        "protocol": "1",
-        "boot_id": 7,
-        "restarts": 0,
-        "in_doubt": [],
-        "recovered": None,
-        "geometry": None,
-        "device_model": "nonlinear-3",
-        "effects": [],
-        "emulated": True,
-        "lifetime_pulses": 0,
-        "faults": [],
-        "link": None,
-    }
-
-
-def supply_of(unit: str) -> dict[str, Any]:
-    values = {"requested": 80.0, "measured": 79.9, "low": 6.0, "high": 130.0}
-    suffix = unit.lower()
-    named = {f"{name}_{suffix}": value for name, value in values.items()}
-    return {"index": 1, "code": 9, "settled": True, "fault": False, "unit": unit, **named}
 
 
 def test_boards_are_listed(run: Run, server: FakeServer) -> None:
@@ -472,13 +443,25 @@ def test_training_prepares_a_chip_that_is_formed_but_has_learned_nothing(
 ) -> None:
     cells = np.random.default_rng(1).normal(middle_uS, spread_uS, (2, 100, 10))
     server.will_answer(npy_bytes(cells.astype(np.float32)), NPY)
+    if prepares:
+        server.will_answer_json(board_of("emu0"))
     server.will_refuse(409, type="not-ready", detail="enough seen")
     assert run("train", "--limit", "4").code == 4
     seen = [request.url.path.rpartition("/")[2] for request in server.requests]
-    assert seen == ["conductance", "supplies" if prepares else "train-step"]
+    assert seen == ["conductance", *(["emu0", "supplies"] if prepares else ["train-step"])]
     server.requests.clear()
     run("train", "--limit", "4", "--as-it-is")
     assert [request.url.path.rpartition("/")[2] for request in server.requests] == ["train-step"]
+
+
+def test_learning_from_scratch_is_refused_before_anything_is_done_where_thresholds_are_fixed(
+    run: Run, server: FakeServer
+) -> None:
+    server.will_answer_json(board_without_thresholds("emu0"))
+    finished = run("train", "--limit", "4", "--from-scratch")
+    assert finished.code == 4
+    assert "emu0 cannot learn by a working point: its thresholds" in finished.words
+    assert [request.method for request in server.requests] == ["GET"]
 
 
 def test_evaluation_takes_own_images_with_labels(

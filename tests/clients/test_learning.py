@@ -1,23 +1,89 @@
-"""Making a chip ready and teaching it by the working point."""
+"""Making a chip ready and teaching it by the working point, by either client."""
 
+import asyncio
+import inspect
 import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from tests.clients.replies import FORMED, PROGRAMMED, board_of, board_without_thresholds
 
-from starlab import Client, Conflict, learn, prepare
+from starlab import (
+    AsyncClient,
+    Client,
+    Conflict,
+    InvalidInput,
+    TrainingStep,
+    learn,
+    learn_async,
+    prepare,
+    prepare_async,
+)
 from starlab.learning import is_untaught
 from starlab.working_point import MNIST_FROM_SCRATCH
 
-FORMED = {"formed": 10, "newly_formed": 10, "failed": 0, "pulses": 10}
-PROGRAMMED = {"cells": 9, "in_tolerance": 9, "pulses": 9, "rms_error_uS": 0, "rounds": 1}
+
+class Plain:
+    """The synchronous calls."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._transport = httpx2.MockTransport(server)
+
+    def prepare(self, **options: Any) -> None:
+        with Client("http://bench", transport=self._transport) as client:
+            prepare(client.board("emu0"), rng=np.random.default_rng(1), **options)
+
+    def learn(self, images: Any, labels: Any, **options: Any) -> list[TrainingStep]:
+        with Client("http://bench", transport=self._transport) as client:
+            return list(learn(client.board("emu0"), images, labels, **options))
+
+
+class Awaited:
+    """The asynchronous calls."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._transport = httpx2.MockTransport(server)
+
+    def prepare(self, **options: Any) -> None:
+        async def go() -> None:
+            async with AsyncClient("http://bench", transport=self._transport) as client:
+                await prepare_async(client.board("emu0"), rng=np.random.default_rng(1), **options)
+
+        asyncio.run(go())
+
+    def learn(self, images: Any, labels: Any, **options: Any) -> list[TrainingStep]:
+        async def go() -> list[TrainingStep]:
+            async with AsyncClient("http://bench", transport=self._transport) as client:
+                steps = learn_async(client.board("emu0"), images, labels, **options)
+                return [step async for step in steps]
+
+        return asyncio.run(go())
+
+
+@pytest.fixture(params=[Plain, Awaited])
+def teacher(server: FakeServer, request: pytest.FixtureRequest) -> Plain | Awaited:
+    made: Plain | Awaited = request.param(server)
+    return made
 
 
 def paths(server: FakeServer) -> list[str]:
-    return [request.url.path.removeprefix("/api/v1/boards/emu0/") for request in server.requests]
+    return [
+        request.url.path.removeprefix("/api/v1/boards/emu0").removeprefix("/")
+        for request in server.requests
+    ]
+
+
+def test_both_clients_take_the_same_arguments() -> None:
+    for plain, awaited in ((prepare, prepare_async), (learn, learn_async)):
+        taken = [
+            [(p.name, p.default) for p in inspect.signature(each).parameters.values()]
+            for each in (plain, awaited)
+        ]
+        assert taken[0] == taken[1]
 
 
 def test_the_working_point_lowers_the_rails_and_raises_the_threshold() -> None:
@@ -29,54 +95,77 @@ def test_the_working_point_lowers_the_rails_and_raises_the_threshold() -> None:
 
 
 def test_learning_follows_the_working_point_between_batches(
-    client: Client, server: FakeServer, make_bits: Callable[[int], Any]
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
 ) -> None:
-    for _ in range(20):
+    server.will_answer_json(board_of("emu0"))
+    for _ in range(4):
         server.will_answer_json({})
         server.will_answer(
             npz_bytes(
                 outputs=np.zeros((2, 10), np.int32),
-                correct=np.zeros(2, np.bool_),
+                correct=np.array([True, False]),
                 pulses=np.zeros((2, 2), np.uint32),
             ),
             NPZ,
         )
-    for _ in learn(client.board("emu0"), make_bits(8), np.zeros(8), batch=2, c1=0.5):
-        pass
-    assert paths(server) == ["supplies", "train-step"] * 4
-    rails = [json.loads(request.content)["VBLset"]["mv"] for request in server.requests[::2]]
-    assert rails == sorted(rails, reverse=True)
-    assert [request.url.params["th"] for request in server.requests[1::2]] == [
-        "180",
-        "202",
-        "225",
-        "248",
+    steps = teacher.learn(make_bits(8), np.zeros(8), batch=2, c1=0.5)
+    assert [(step.seen, step.accuracy) for step in steps] == [
+        (2, 0.5),
+        (4, 0.5),
+        (6, 0.5),
+        (8, 0.5),
     ]
-    assert {request.url.params["c1"] for request in server.requests[1::2]} == {"0.5"}
+    assert paths(server) == ["", *["supplies", "train-step"] * 4]
+    rails = [json.loads(request.content)["VBLset"]["mv"] for request in server.requests[1::2]]
+    assert rails == sorted(rails, reverse=True)
+    lessons = [request.url.params for request in server.requests[2::2]]
+    assert [lesson["th"] for lesson in lessons] == ["180", "202", "225", "248"]
+    assert {lesson["c1"] for lesson in lessons} == {"0.5"}
+
+
+def test_samples_that_do_not_fit_are_refused_before_anything_is_asked(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    with pytest.raises(InvalidInput, match="labels"):
+        teacher.learn(make_bits(8), np.zeros(7))
+    assert server.requests == []
+
+
+def test_a_board_with_fixed_thresholds_is_left_as_it_is(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    server.will_answer_json(board_without_thresholds("emu0"))
+    for refused in (teacher.prepare, lambda: teacher.learn(make_bits(2), [0, 1])):
+        with pytest.raises(Conflict, match="fixed in hardware; nothing was done"):
+            refused()
+    assert [
+        (request.method, path) for request, path in zip(server.requests, paths(server), strict=True)
+    ] == [("GET", "")] * 2
 
 
 @pytest.mark.parametrize("newly_formed", [10, 3])
 def test_preparing_wipes_array_1_unless_it_is_fresh_from_forming(
-    client: Client, server: FakeServer, newly_formed: int
+    teacher: Plain | Awaited, server: FakeServer, newly_formed: int
 ) -> None:
     is_fresh = newly_formed == 10
+    server.will_answer_json(board_of("emu0"))
     server.will_answer_json({})
     server.will_answer_json({**FORMED, "newly_formed": newly_formed})
     server.will_answer_json(FORMED)
     for _ in range(1 if is_fresh else 2):
-        server.will_answer_json({**PROGRAMMED, "failed": []})
+        server.will_answer_json(PROGRAMMED)
     server.will_refuse(409, type="not-ready", detail="enough seen")
     stages: list[str] = []
     with pytest.raises(Conflict, match="enough seen"):
-        prepare(client.board("emu0"), rng=np.random.default_rng(1), on_stage=stages.append)
+        teacher.prepare(on_stage=stages.append)
     wiping = [] if is_fresh else ["arrays/1/program"]
-    expected = ["supplies", "arrays/1/form", "arrays/2/form", *wiping, "arrays/2/program"]
+    expected = ["", "supplies", "arrays/1/form", "arrays/2/form", *wiping, "arrays/2/program"]
     assert paths(server) == [*expected, "settings"]
     assert ("wiping array 1" in stages) is not is_fresh
 
 
 def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_formed(
-    client: Client, server: FakeServer
+    teacher: Plain | Awaited, server: FakeServer
 ) -> None:
     supply = {"index": 0, "code": 80, "settled": True, "fault": False}
     volts = {"unit": "mV", "measured_mv": 2200, "low_mv": 627, "high_mv": 2600}
@@ -87,6 +176,7 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_form
     }
     calibration = {"serial": "EMU-1", "made_at": "2026-01-01T00:00:00Z", "in_use": True}
     voltages = {"plus_mv": 227, "minus_mv": 227, "mismatch_mv": 0}
+    server.will_answer_json(board_of("emu0"))
     server.will_answer_json({**calibration, "readings": 32, "channels": {}})
     server.will_answer_json(supplies)
     server.will_answer_json(supplies)
@@ -96,11 +186,11 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_form
     server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
     server.will_refuse(409, type="not-ready", detail="enough seen")
     with pytest.raises(Conflict, match="enough seen"):
-        prepare(client.board("emu0"), rng=np.random.default_rng(1), trim=True)
-    start = ["calibration", "supplies", "supplies", "supplies"]
+        teacher.prepare(trim=True)
+    start = ["", "calibration", "supplies", "supplies", "supplies"]
     forming = ["arrays/1/form", "arrays/2/form", "supplies/balance", "arrays/2/program"]
     assert paths(server) == start + forming
-    assert json.loads(server.requests[2].content) == {"VBLset": {"mv": 2209}}
+    assert json.loads(server.requests[3].content) == {"VBLset": {"mv": 2209}}
 
 
 def test_a_formed_chip_with_like_cells_is_untaught(client: Client, server: FakeServer) -> None:

@@ -12,7 +12,8 @@ A first session::
             print(step.accuracy)
 
 A chip that has learned nothing yet is made ready by ``prepare(board, rng=rng)`` and taught MNIST
-best by ``learn(board, images, labels)``.
+best by ``learn(board, images, labels)``. An :class:`AsyncClient` has the same calls, awaited, for
+boards; ``prepare_async`` and ``learn_async`` go with it.
 """
 
 from starlab.aio import AsyncArray, AsyncBoard, AsyncClient
@@ -36,7 +37,7 @@ from starlab.errors import (
     ServerFailed,
     StarlabError,
 )
-from starlab.learning import learn, prepare
+from starlab.learning import learn, learn_async, prepare, prepare_async
 from starlab.published import load_published, save_published
 from starlab.results import Evaluation, Training, TrainingStep
 from starlab.snapshots import AsyncSnapshots, Snapshots
@@ -70,7 +71,9 @@ __all__ = [
     "Training",
     "TrainingStep",
     "learn",
+    "learn_async",
     "load_published",
     "prepare",
+    "prepare_async",
     "save_published",
 ]

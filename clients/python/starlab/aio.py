@@ -3,9 +3,9 @@
 Arguments, results and errors are those of the synchronous twins, where they are described.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 import numpy as np
@@ -24,8 +24,9 @@ from starlab.http import (
 )
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.sending import AsyncSend, run_each_async
 from starlab.snapshots import AsyncSnapshots
-from starlab.training import Batch, batches
+from starlab.training import batches, lessons
 from starlab_contract import (
     BalanceReply,
     Calibration,
@@ -44,13 +45,6 @@ from starlab_contract import (
 from starlab_contract import Board as BoardInfo
 
 T = TypeVar("T")
-
-
-class AsyncSend(Protocol):
-    """How a board reaches its server."""
-
-    async def __call__(self, call: Call[T], /) -> T:
-        """Send a call, wait for its answer, read it."""
 
 
 class AsyncArray:
@@ -127,103 +121,103 @@ class AsyncBoard:
             {number: AsyncArray(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
         self.snapshots = AsyncSnapshots(board_id, send)
-        self._send = send
+        self.send = send
 
     async def info(self) -> BoardInfo:
         """Identity, state, faults and link of the board."""
-        return await self._send(calls.board(self.id))
+        return await self.send(calls.board(self.id))
 
     async def supplies(self) -> Supplies:
         """All supplies."""
-        return await self._send(calls.supplies(self.id))
+        return await self.send(calls.supplies(self.id))
 
     async def set_supplies(
         self, *, mv: Mapping[str, float] | None = None, ua: Mapping[str, float] | None = None
     ) -> Supplies:
         """Set voltages and currents by name, all of them or none."""
-        return await self._send(calls.set_supplies(self.id, mv or {}, ua or {}))
+        return await self.send(calls.set_supplies(self.id, mv or {}, ua or {}))
 
     async def calibrate(self, *, points: int = 5, readings: int = 32) -> Calibration:
         """Measure what the supplies really give; from then on they are set by it."""
-        return await self._send(supply_calls.calibrate(self.id, points, readings))
+        return await self.send(supply_calls.calibrate(self.id, points, readings))
 
     async def calibration(self) -> Calibration:
         """What was measured last; raises `NotFound` where nothing was."""
-        return await self._send(supply_calls.calibration(self.id))
+        return await self.send(supply_calls.calibration(self.id))
 
     async def remove_calibration(self) -> Calibration:
         """Set supplies by their nominal codes again; gives what is forgotten."""
-        return await self._send(supply_calls.remove_calibration(self.id))
+        return await self.send(supply_calls.remove_calibration(self.id))
 
     async def balance(self, *, readings: int = 4) -> BalanceReply:
         """Trim VBL27 and VBL23 until balanced weights of array 1 give no current."""
-        return await self._send(supply_calls.balance(self.id, readings))
+        return await self.send(supply_calls.balance(self.id, readings))
 
     async def settings(self) -> Settings:
         """Converters, pulses and learning."""
-        return await self._send(calls.settings(self.id))
+        return await self.send(calls.settings(self.id))
 
     async def change_settings(self, **changes: Any) -> Settings:
         """Change settings by name, all of them or none."""
-        return await self._send(calls.change_settings(self.id, changes))
+        return await self.send(calls.change_settings(self.id, changes))
 
     async def limits(self) -> Limits:
         """The safe operating area that the server holds the board to."""
-        return await self._send(calls.limits(self.id))
+        return await self.send(calls.limits(self.id))
 
     async def counters(self) -> Counters:
         """Pulses, operations, energy and the chip's own time."""
-        return await self._send(calls.counters(self.id))
+        return await self.send(calls.counters(self.id))
 
     async def read_register(self, address: int) -> Register:
         """One 32-bit register."""
-        return await self._send(calls.read_register(self.id, address))
+        return await self.send(calls.read_register(self.id, address))
 
     async def write_register(
         self, address: int, value: int, *, mask: int = 0xFFFF_FFFF
     ) -> Register:
         """Replace the masked bits of a register."""
-        return await self._send(calls.write_register(self.id, address, value, mask))
+        return await self.send(calls.write_register(self.id, address, value, mask))
 
     async def emergency_stop(self) -> Faults:
         """Switch all drivers off, now."""
-        return await self._send(calls.emergency_stop(self.id))
+        return await self.send(calls.emergency_stop(self.id))
 
     async def clear_emergency_stop(self) -> Faults:
         """Release a latched emergency stop."""
-        return await self._send(calls.clear_emergency_stop(self.id))
+        return await self.send(calls.clear_emergency_stop(self.id))
 
     async def in_doubt(self) -> list[JournaledCommand]:
         """Commands that may have been executed when the server or the board crashed."""
-        return await self._send(calls.in_doubt(self.id))
+        return await self.send(calls.in_doubt(self.id))
 
     async def journal(self, newest: int = 100) -> list[JournaledCommand]:
         """The newest commands that were to change the chip, and what became of them."""
-        return await self._send(calls.journal(self.id, newest))
+        return await self.send(calls.journal(self.id, newest))
 
     async def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
         """Say that what commands in doubt, by default all, may have changed was read back."""
-        return await self._send(calls.acknowledge(self.id, entries))
+        return await self.send(calls.acknowledge(self.id, entries))
 
     async def emulator(self, **commands: Any) -> EmulatorReply:
         """Tell an emulated board what no real one can do."""
-        return await self._send(calls.emulator(self.id, commands))
+        return await self.send(calls.emulator(self.id, commands))
 
     async def infer(self, images: ArrayLike) -> NDArray[np.int32]:
         """Run the network: outputs, shape (batch, 10)."""
-        (outputs,) = await self._send(calls.infer(self.id, images, ["outputs"]))
+        (outputs,) = await self.send(calls.infer(self.id, images, ["outputs"]))
         return outputs
 
     async def infer_with_hidden(
         self, images: ArrayLike
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Run the network: outputs (batch, 10) and hidden codes (batch, 100)."""
-        outputs, hidden = await self._send(calls.infer(self.id, images, ["outputs", "hidden"]))
+        outputs, hidden = await self.send(calls.infer(self.id, images, ["outputs", "hidden"]))
         return outputs, hidden
 
     async def classify(self, images: ArrayLike) -> NDArray[np.uint8]:
         """Run the network: class of the largest output, shape (batch,)."""
-        (labels,) = await self._send(calls.infer(self.id, images, ["labels"]))
+        (labels,) = await self.send(calls.infer(self.id, images, ["labels"]))
         return labels.astype(np.uint8)
 
     async def evaluate(self, images: ArrayLike, labels: ArrayLike) -> Evaluation:
@@ -242,7 +236,7 @@ class AsyncBoard:
     ) -> Training:
         """Learn a batch, one sample after the other, in order."""
         call = calls.train_step(self.id, images, labels, targets, layers, settings)
-        return await self._send(call)
+        return await self.send(call)
 
     def train(
         self,
@@ -257,15 +251,7 @@ class AsyncBoard:
     ) -> AsyncIterator[TrainingStep]:
         """Learn labelled images batch by batch; stop whenever the loop is left."""
         cut = batches(images, labels, batch=batch, epochs=epochs, rng=rng)
-        return self._learn(cut, layers, settings)
-
-    async def _learn(
-        self, cut: Iterator[Batch], layers: Sequence[int], settings: Mapping[str, Any]
-    ) -> AsyncIterator[TrainingStep]:
-        for part in cut:
-            call = calls.train_step(self.id, part.images, part.labels, None, layers, settings)
-            yield part.step(await self._send(call))
-            settings = {}
+        return run_each_async(lessons(self.id, cut, layers, settings), self.send)
 
 
 class AsyncClient:

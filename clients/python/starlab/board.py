@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from starlab import calls, supply_calls
-from starlab.calls import Call
 from starlab.inputs import Indices, as_labels
 from starlab.results import Evaluation, Training, TrainingStep
+from starlab.sending import Send, run_each
 from starlab.snapshots import Snapshots
-from starlab.training import Batch, batches
+from starlab.training import batches, lessons
 from starlab_contract import (
     BalanceReply,
     Calibration,
@@ -29,15 +29,7 @@ from starlab_contract import (
 )
 from starlab_contract import Board as BoardInfo
 
-T = TypeVar("T")
 Method = Literal["write-verify", "open-loop", "stellar-cyclic"]
-
-
-class Send(Protocol):
-    """How a board reaches its server."""
-
-    def __call__(self, call: Call[T], /) -> T:
-        """Send a call, wait for its answer, read it."""
 
 
 class Array:
@@ -141,7 +133,14 @@ class Array:
 
 
 class Board:
-    """One board with its chip."""
+    """One board with its chip.
+
+    Attributes:
+        id: What the server calls it.
+        arrays: Both arrays, by number.
+        snapshots: Its snapshots.
+        send: How its calls reach the server.
+    """
 
     def __init__(self, board_id: str, send: Send) -> None:
         self.id = board_id
@@ -149,21 +148,21 @@ class Board:
             {number: Array(board_id, number, send) for number in calls.ARRAY_INPUTS}
         )
         self.snapshots = Snapshots(board_id, send)
-        self._send = send
+        self.send = send
 
     def info(self) -> BoardInfo:
         """Identity, state, faults and link of the board."""
-        return self._send(calls.board(self.id))
+        return self.send(calls.board(self.id))
 
     def supplies(self) -> Supplies:
         """All supplies: what was asked, code, measurement, limits."""
-        return self._send(calls.supplies(self.id))
+        return self.send(calls.supplies(self.id))
 
     def set_supplies(
         self, *, mv: Mapping[str, float] | None = None, ua: Mapping[str, float] | None = None
     ) -> Supplies:
         """Set voltages (millivolt) and currents (microampere) by name, all of them or none."""
-        return self._send(calls.set_supplies(self.id, mv or {}, ua or {}))
+        return self.send(calls.set_supplies(self.id, mv or {}, ua or {}))
 
     def calibrate(self, *, points: int = 5, readings: int = 32) -> Calibration:
         """Measure what the supplies really give; from then on they are set by it.
@@ -175,15 +174,15 @@ class Board:
         Returns:
             Gain, offset and their uncertainty by channel. What is set stays until it is set again.
         """
-        return self._send(supply_calls.calibrate(self.id, points, readings))
+        return self.send(supply_calls.calibrate(self.id, points, readings))
 
     def calibration(self) -> Calibration:
         """What was measured last; raises `NotFound` where nothing was."""
-        return self._send(supply_calls.calibration(self.id))
+        return self.send(supply_calls.calibration(self.id))
 
     def remove_calibration(self) -> Calibration:
         """Set supplies by their nominal codes again; gives what is forgotten."""
-        return self._send(supply_calls.remove_calibration(self.id))
+        return self.send(supply_calls.remove_calibration(self.id))
 
     def balance(self, *, readings: int = 4) -> BalanceReply:
         """Trim VBL27 and VBL23 until balanced weights of array 1 give no current.
@@ -194,51 +193,51 @@ class Board:
         Returns:
             Read voltages before and after, and the codes.
         """
-        return self._send(supply_calls.balance(self.id, readings))
+        return self.send(supply_calls.balance(self.id, readings))
 
     def settings(self) -> Settings:
         """Converters, pulses and learning."""
-        return self._send(calls.settings(self.id))
+        return self.send(calls.settings(self.id))
 
     def change_settings(self, **changes: Any) -> Settings:
         """Change settings by name, all of them or none; gives all settings."""
-        return self._send(calls.change_settings(self.id, changes))
+        return self.send(calls.change_settings(self.id, changes))
 
     def limits(self) -> Limits:
         """The safe operating area that the server holds the board to; no call changes it."""
-        return self._send(calls.limits(self.id))
+        return self.send(calls.limits(self.id))
 
     def counters(self) -> Counters:
         """Pulses, operations, energy and the chip's own time so far."""
-        return self._send(calls.counters(self.id))
+        return self.send(calls.counters(self.id))
 
     def read_register(self, address: int) -> Register:
         """One 32-bit register, by byte address."""
-        return self._send(calls.read_register(self.id, address))
+        return self.send(calls.read_register(self.id, address))
 
     def write_register(self, address: int, value: int, *, mask: int = 0xFFFF_FFFF) -> Register:
         """Replace the masked bits of a register."""
-        return self._send(calls.write_register(self.id, address, value, mask))
+        return self.send(calls.write_register(self.id, address, value, mask))
 
     def emergency_stop(self) -> Faults:
         """Switch all drivers off, now; stays so until cleared."""
-        return self._send(calls.emergency_stop(self.id))
+        return self.send(calls.emergency_stop(self.id))
 
     def clear_emergency_stop(self) -> Faults:
         """Release a latched emergency stop."""
-        return self._send(calls.clear_emergency_stop(self.id))
+        return self.send(calls.clear_emergency_stop(self.id))
 
     def in_doubt(self) -> list[JournaledCommand]:
         """Commands that may have been executed when the server or the board crashed."""
-        return self._send(calls.in_doubt(self.id))
+        return self.send(calls.in_doubt(self.id))
 
     def journal(self, newest: int = 100) -> list[JournaledCommand]:
         """The newest commands that were to change the chip, and what became of them."""
-        return self._send(calls.journal(self.id, newest))
+        return self.send(calls.journal(self.id, newest))
 
     def acknowledge(self, entries: Sequence[int] | None = None) -> list[JournaledCommand]:
         """Say that what commands in doubt, by default all, may have changed was read back."""
-        return self._send(calls.acknowledge(self.id, entries))
+        return self.send(calls.acknowledge(self.id, entries))
 
     def emulator(self, **commands: Any) -> EmulatorReply:
         """Tell an emulated board: advance_s, faults, seed, device_model, virgin, effects, restart.
@@ -247,7 +246,7 @@ class Board:
         :class:`starlab_contract.EmulatorFaults`: ``{"network": {"loss": 0.05}}``. ``effects`` is
         "none", "all", or names what the board does: ``{"wires": {"mode": "exact"}}``.
         """
-        return self._send(calls.emulator(self.id, commands))
+        return self.send(calls.emulator(self.id, commands))
 
     def infer(self, images: ArrayLike) -> NDArray[np.int32]:
         """Run the network.
@@ -258,17 +257,17 @@ class Board:
         Returns:
             Outputs, shape (batch, 10), signed 17 bits.
         """
-        (outputs,) = self._send(calls.infer(self.id, images, ["outputs"]))
+        (outputs,) = self.send(calls.infer(self.id, images, ["outputs"]))
         return outputs
 
     def infer_with_hidden(self, images: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         """Run the network: outputs (batch, 10) and the codes of the hidden layer (batch, 100)."""
-        outputs, hidden = self._send(calls.infer(self.id, images, ["outputs", "hidden"]))
+        outputs, hidden = self.send(calls.infer(self.id, images, ["outputs", "hidden"]))
         return outputs, hidden
 
     def classify(self, images: ArrayLike) -> NDArray[np.uint8]:
         """Run the network: class of the largest output, shape (batch,)."""
-        (labels,) = self._send(calls.infer(self.id, images, ["labels"]))
+        (labels,) = self.send(calls.infer(self.id, images, ["labels"]))
         return labels.astype(np.uint8)
 
     def evaluate(self, images: ArrayLike, labels: ArrayLike) -> Evaluation:
@@ -297,7 +296,7 @@ class Board:
         Returns:
             Outputs before each update, which were right, pulses.
         """
-        return self._send(calls.train_step(self.id, images, labels, targets, layers, settings))
+        return self.send(calls.train_step(self.id, images, labels, targets, layers, settings))
 
     def train(
         self,
@@ -325,12 +324,4 @@ class Board:
             One step per batch: accuracy before the update, outputs, pulses.
         """
         cut = batches(images, labels, batch=batch, epochs=epochs, rng=rng)
-        return self._learn(cut, layers, settings)
-
-    def _learn(
-        self, cut: Iterator[Batch], layers: Sequence[int], settings: Mapping[str, Any]
-    ) -> Iterator[TrainingStep]:
-        for part in cut:
-            call = calls.train_step(self.id, part.images, part.labels, None, layers, settings)
-            yield part.step(self._send(call))
-            settings = {}
+        return run_each(lessons(self.id, cut, layers, settings), self.send)

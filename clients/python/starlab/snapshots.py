@@ -1,10 +1,11 @@
 """Snapshots of a board, as both clients see them. Keeps none: the server does."""
 
-from typing import Literal, Protocol, TypeVar
+from typing import Literal
 from urllib.parse import quote
 
 from starlab.bodies import Answer
 from starlab.calls import Call, board_path, checked, send
+from starlab.sending import AsyncSend, Send
 from starlab_contract import (
     SNAPSHOT_TYPE,
     RestoreReply,
@@ -13,21 +14,11 @@ from starlab_contract import (
     TakeSnapshot,
 )
 
-T = TypeVar("T")
-
-
-class _Send(Protocol):
-    def __call__(self, call: Call[T], /) -> T: ...
-
-
-class _AsyncSend(Protocol):
-    async def __call__(self, call: Call[T], /) -> T: ...
-
 
 class Snapshots:
     """The snapshots of one board."""
 
-    def __init__(self, board_id: str, send: _Send) -> None:
+    def __init__(self, board_id: str, send: Send) -> None:
         self._board_id = board_id
         self._send = send
 
@@ -84,7 +75,7 @@ class Snapshots:
 class AsyncSnapshots:
     """The snapshots of one board; see :class:`Snapshots`."""
 
-    def __init__(self, board_id: str, send: _AsyncSend) -> None:
+    def __init__(self, board_id: str, send: AsyncSend) -> None:
         self._board_id = board_id
         self._send = send
 

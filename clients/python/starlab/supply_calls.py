@@ -4,7 +4,7 @@ from starlab.calls import Call, board_path, checked, get, send
 from starlab_contract import BalanceRails, BalanceReply, Calibrate, Calibration
 
 
-def calibrate(board_id: str, points: int, readings: int) -> Call[Calibration]:
+def calibrate(board_id: str, points: int = 5, readings: int = 32) -> Call[Calibration]:
     """Measure what the supplies really give, and set them by it from then on."""
     body = checked(Calibrate, {"points": points, "readings": readings})
     return send("POST", f"{board_path(board_id)}/calibration", body, Calibration)
@@ -20,7 +20,7 @@ def remove_calibration(board_id: str) -> Call[Calibration]:
     return send("DELETE", f"{board_path(board_id)}/calibration", None, Calibration)
 
 
-def balance(board_id: str, readings: int) -> Call[BalanceReply]:
+def balance(board_id: str, readings: int = 4) -> Call[BalanceReply]:
     """Trim VBL27 and VBL23 until balanced weights give no current."""
     body = checked(BalanceRails, {"readings": readings})
     return send("POST", f"{board_path(board_id)}/supplies/balance", body, BalanceReply)

@@ -1,14 +1,17 @@
-"""Cutting a training into batches. Learns nothing itself."""
+"""Cutting a training into batches, and teaching one after the other. Sends nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from starlab import calls
 from starlab.errors import InvalidInput
 from starlab.inputs import as_bits, as_labels
 from starlab.results import Training, TrainingStep
+from starlab.sending import Steps, ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,23 @@ def batches(
     packed = as_bits(images)
     classes = as_labels(labels, len(packed))
     return _cut(packed, classes, batch, epochs, rng)
+
+
+def teach(
+    board_id: str, part: Batch, layers: Sequence[int], settings: Mapping[str, Any]
+) -> Steps[TrainingStep]:
+    """Teach a batch with settings that are changed before."""
+    call = calls.train_step(board_id, part.images, part.labels, None, layers, settings)
+    return part.step((yield from ask(call)))
+
+
+def lessons(
+    board_id: str, cut: Iterator[Batch], layers: Sequence[int], settings: Mapping[str, Any]
+) -> Iterator[Steps[TrainingStep]]:
+    """Teach batch after batch; the first one changes settings, which stay."""
+    for part in cut:
+        yield teach(board_id, part, layers, settings)
+        settings = {}
 
 
 def _cut(

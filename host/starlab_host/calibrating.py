@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from starlab_host.board import Board
 from starlab_host.calibration import Calibration, ChannelFit, fit
-from starlab_host.errors import BoardRefused, CalibrationError, NotReady, StarlabHostError
+from starlab_host.errors import CalibrationError, NotReady, StarlabHostError
 from starlab_host.results import SupplyState
 from starlab_host.safety import check_whole
 from starlab_spec.supplies import CODE_MAX, Channel
@@ -61,9 +61,7 @@ def calibrate(
     """
     check_whole("points", points, 3, 64)
     check_whole("readings", readings, 2, READINGS_MAX)
-    if not board.capabilities.supply_readings:
-        message = "the supplies of this board cannot be read back, so there is nothing to measure"
-        raise BoardRefused(Status.UNSUPPORTED, message)
+    board.capabilities.require("supply_readings")
     before = {state.name: state for state in board.supplies()}
     for state in before.values():
         if not state.settled:

@@ -1,4 +1,4 @@
-"""What a board can do beyond the published block, as flags. Decides nothing.
+"""What a board can do beyond the published block, as flags. Asks no board.
 
 A board with our extension block can do all of it. One that speaks only the protocol of the chip's
 authors cannot: what it lacks is either done by the host, slower, or refused with a reason.
@@ -7,6 +7,17 @@ authors cannot: what it lacks is either done by the host, slower, or refused wit
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
+
+from starlab_host.errors import BoardRefused
+from starlab_spec.wire.transactions import Status
+
+REASONS: Final = {
+    "hidden_codes": "the published block does not give the hidden pulse counts",
+    "array2_alone": "the published block cannot multiply pulse counts with array 2 alone",
+    "supply_readings": "the supplies of this board cannot be read back, so there is nothing to "
+    "measure",
+}
+"""Why what needs a flag is refused without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,18 @@ class Capabilities:
     """The board switches its drivers off when the host falls silent or ends its session."""
     emulator: bool = False
     """It takes the requests that only an emulated board can be asked."""
+
+    def require(self, flag: str) -> None:
+        """Refuse what needs a flag, before any work is done for it.
+
+        Args:
+            flag: One of :data:`REASONS`.
+
+        Raises:
+            BoardRefused: UNSUPPORTED: the board lacks it.
+        """
+        if not getattr(self, flag):
+            raise BoardRefused(Status.UNSUPPORTED, REASONS[flag])
 
 
 PUBLISHED: Final = Capabilities(

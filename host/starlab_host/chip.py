@@ -256,9 +256,11 @@ class Chip:
 
         Raises:
             SpecError: Inputs of another shape or out of range; nothing was run.
+            BoardRefused: UNSUPPORTED: the board cannot; nothing was run.
             NotFormed: More than half of the array's cells are virgin.
         """
         cells = self._cells(array)
+        self._board.capabilities.require("hidden_codes" if array == 1 else "array2_alone")
         settings = self.settings()
         if array == 1:
             samples = safety.check_samples(inputs)
@@ -287,9 +289,12 @@ class Chip:
 
         Raises:
             SpecError: Nothing was sent.
+            BoardRefused: UNSUPPORTED: the board does not give the hidden codes; nothing was run.
             NotFormed: More than half of an array's cells are virgin.
         """
         samples = safety.check_samples(inputs)
+        if hidden:
+            self._board.capabilities.require("hidden_codes")
         self._require_network()
         records = run_batch(
             self._board,

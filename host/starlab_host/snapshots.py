@@ -28,6 +28,12 @@ KINDS: Final = (EXACT, READ)
 TOLERANCE_uS: Final = 0.3
 """How near write-verify brings each cell: three codes of READ [O]."""
 _HALF: Final = 0.5
+_SET_FIRST: Final = (
+    "th", "th1_uS", "c1", "c1_relative", "c2", "output_activation", "activation_scale",
+    "activation_amplitude", "scheme",
+)  # fmt: skip
+"""Settings that do not matter to programming, and that some boards have fixed in hardware: such a
+board refuses before it is programmed for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +140,10 @@ def restore_snapshot(
 ) -> RestoreReport:
     """Bring a board to what a snapshot holds.
 
-    An exact one on an emulated board: all of it or, if it is refused, nothing. Otherwise the rails
-    are brought up at their published settings, cells are programmed by write-verify, and at last
-    settings and supplies are set; if that fails on the way, it was done up to there. Cells that
-    were virgin are left as they are.
+    An exact one on an emulated board: all of it or, if it is refused, nothing. Otherwise
+    thresholds, activation and scheme are set, the rails are brought up at their published settings,
+    cells are programmed by write-verify, and at last the other settings and the supplies are set;
+    if that fails on the way, it was done up to there. Cells that were virgin are left as they are.
 
     Args:
         board: The board. Others must not work with it meanwhile.
@@ -148,7 +154,8 @@ def restore_snapshot(
 
     Raises:
         SnapshotError: It is none, damaged, or of another version.
-        BoardRefused: The board cannot be that one, or a fault is latched.
+        BoardRefused: The board cannot be that one, or a fault is latched. UNSUPPORTED: its
+            thresholds are fixed in hardware, and others; nothing was done.
         NotFormed: Cells are to be programmed that were never formed.
     """
     file = unpack(data)
@@ -158,6 +165,7 @@ def restore_snapshot(
         return RestoreReport(exact=True)
     wanted_uS = {array.number: _conductance_uS(file, array) for array in (ARRAY1, ARRAY2)}
     settings, supplies = _settings(file), _supplies(file)
+    chip.change_settings(**{name: settings.pop(name) for name in _SET_FIRST if name in settings})
     board.bring_up()
     reports: dict[int, ProgramReport] = {}
     for number, target_uS in wanted_uS.items():

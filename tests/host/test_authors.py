@@ -28,6 +28,7 @@ from starlab_host import (
 from starlab_host.authors import AuthorsSession
 from starlab_host.journal_entries import EntryState
 from starlab_host.links import AuthorsAddress
+from starlab_host.snapshots import restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_sim.emulator_commands import FaultRequest
 from starlab_spec import LimitExceeded, Unsafe
@@ -181,7 +182,7 @@ def test_settings_that_are_as_they_are_may_be_set_again(chip: Chip) -> None:
 
 
 def test_what_the_published_block_cannot_do_is_refused_with_a_reason(
-    chip: Chip, board: Board
+    chip: Chip, board: Board, bench: AuthorsBench
 ) -> None:
     with pytest.raises(BoardRefused, match="does not give the hidden pulse counts"):
         chip.vmm(1, digits(2))
@@ -189,11 +190,27 @@ def test_what_the_published_block_cannot_do_is_refused_with_a_reason(
         chip.infer(digits(2), hidden=True)
     with pytest.raises(BoardRefused, match="cannot multiply pulse counts with array 2 alone"):
         chip.vmm(2, np.zeros((1, 100)))
+    assert bench.board.chip.counters.read_operations == 0
     with pytest.raises(BoardRefused, match="nothing in the authors' protocol tells") as refused:
         board.emulator(advance_s=1)
     assert refused.value.status == Status.UNSUPPORTED
     with pytest.raises(BoardRefused, match="operation 0x00000003 must be one bit of"):
         board.execute([write_registers(0x38, [3]), write_registers(0x3C, [8])])
+
+
+def test_a_snapshot_with_other_thresholds_is_refused_before_a_cell_is_programmed(
+    bench: AuthorsBench, chip: Chip, board: Board
+) -> None:
+    with AuthorsBench(Specimen(seed=7)) as ours, connect(ours.udp_url) as theirs:
+        other = Chip(theirs)
+        other.change_settings(th=99, set_width_1_ns=200)
+        data = take_snapshot(theirs, other, kind="read")
+    before, settings = bench.board.chip.counters, chip.settings()
+    with pytest.raises(BoardRefused, match="the thresholds are fixed in hardware"):
+        restore_snapshot(board, chip, data)
+    assert bench.board.lifetime_pulses == 0
+    assert bench.board.chip.counters == before
+    assert chip.settings() == settings
 
 
 def test_supplies_that_cannot_be_read_back_are_not_calibrated(board: Board) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from starlab_host.authors.storage import Storage
 from starlab_host.authors.words import Refused, Words
+from starlab_host.capabilities import REASONS
 from starlab_host.links import AuthorsLink
 from starlab_spec import ARRAY1, ARRAY2, MINUS, PLUS, ArrayGeometry
 from starlab_spec.authors import HEADER_BYTES
@@ -84,8 +85,7 @@ class Operations:
             Refused: UNSUPPORTED for what it cannot; BAD_REQUEST for what is no operation.
         """
         if operation == Operation.VMM2:
-            message = "the published block cannot multiply pulse counts with array 2 alone"
-            raise Refused(Status.UNSUPPORTED, message)
+            raise Refused(Status.UNSUPPORTED, REASONS["array2_alone"])
         if operation not in self._kinds:
             names = ", ".join(member.name for member in Operation)
             message = f"operation 0x{operation:08X} must be one bit of {names}"

@@ -6,6 +6,7 @@ Runs no operation.
 from collections.abc import Sequence
 from typing import Final
 
+from starlab_host.capabilities import REASONS
 from starlab_host.links import AuthorsLink
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.registers import (
@@ -34,7 +35,7 @@ _FIXED: Final = {
 } | {
     register("SCHEME").address: "the published training step gives a sample one kind of pulse, "
     "so the scheme is the cyclic one",
-    register("RESULT_FORMAT").address: "the published block does not give the hidden pulse counts",
+    register("RESULT_FORMAT").address: REASONS["hidden_codes"],
 }
 """Why some words of the extension block cannot be changed."""
 

@@ -209,6 +209,13 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
     add("--device", default=given("DEVICE", "nonlinear-3"), help="emulator: model of its cells")
     add("--virgin", action="store_true", default=flag("VIRGIN"), help="emulator: unformed cells")
     add(
+        "--state",
+        type=Path,
+        default=given("STATE"),
+        metavar="FILE",
+        help="emulator: file that keeps its chip, whatever becomes of its process",
+    )
+    add(
         "--effects",
         default=given("EFFECTS", "none"),
         metavar="none|all|JSON|FILE.toml",
@@ -265,6 +272,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             options.virgin,
             options.effects,
             files.get(f"EMU-{options.seed:08X}", files.get("")),
+            options.state,
         ),
         limits=_limits(files),
         data=options.data,

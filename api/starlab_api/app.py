@@ -135,7 +135,7 @@ async def _boards(settings: ServerSettings) -> AsyncIterator[Boards]:
     urls = settings.boards
     if not urls:
         log = None if settings.data is None else settings.data / "emulator.log"
-        embedded = await asyncio.to_thread(EmbeddedEmulator.start, settings.emulator, log=log)
+        embedded = await asyncio.to_thread(EmbeddedEmulator, settings.emulator, log=log)
         urls = (embedded.url,)
     boards = None
     try:

@@ -21,6 +21,8 @@ class EmulatorSettings:
     """What it does that an ideal board does not: as option --effects of the emulator."""
     limits: Path | None = None
     """Limits file of its firmware; None: the limits that were shipped."""
+    state: Path | None = None
+    """File that keeps its chip over all its processes; None: each begins with a new one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,14 @@ Effects = Annotated[
         show_default="none",
     ),
 ]
+State = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Keep the emulated chip in this file, whatever becomes of its process; the chip that "
+        "is in it already goes on.",
+    ),
+]
 Announced = Annotated[
     bool, typer.Option("--json", help="Always so: it announces itself in one line of JSON.")
 ]
@@ -88,6 +96,7 @@ def serve(
     device: Device = None,
     virgin: Virgin = False,
     effects: Effects = None,
+    state: State = None,
     trust_network: Annotated[
         bool,
         typer.Option(
@@ -101,7 +110,7 @@ def serve(
     options = [item for url in board or () for item in ("--board", url)]
     options += [item for one in limits or () for item in ("--limits", one)]
     options += given(host=host, port=port, data=data, capture=capture)
-    options += given(seed=seed, device=device, effects=effects)
+    options += given(seed=seed, device=device, effects=effects, state=state)
     options += ["--virgin"] * virgin + ["--trust-network"] * trust_network
     become("starlab_api", options, "The server")
 
@@ -138,14 +147,7 @@ def emulator(
             help="Limits that the firmware holds, where they differ from those that were shipped.",
         ),
     ] = None,
-    state: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Keep the chip in this file, whatever becomes of the process; the chip that is in "
-            "it already goes on.",
-        ),
-    ] = None,
+    state: State = None,
     restore: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Go on as the board of this snapshot."),

@@ -4,14 +4,18 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.clients.command_line import Finished, Run
+from typer.testing import CliRunner
 
 from starlab import Client
+from starlab.cli.app import app
 
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
@@ -92,6 +96,23 @@ def server() -> FakeServer:
 def client(server: FakeServer) -> Iterator[Client]:
     with Client("http://bench", transport=httpx2.MockTransport(server)) as client:
         yield client
+
+
+@pytest.fixture
+def run(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line, talking to that server about emu0."""
+    connect = partial(Client, transport=httpx2.MockTransport(server))
+    monkeypatch.setattr("starlab.cli.terminal.Client", connect)
+    monkeypatch.setattr("starlab.cli.boards.Client", connect)
+    monkeypatch.setenv("STARLAB_BOARD_ID", "emu0")
+
+    def run(*arguments: str) -> Finished:
+        result = CliRunner().invoke(app, arguments)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Finished(result)
+
+    return run
 
 
 @pytest.fixture

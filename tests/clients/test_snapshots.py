@@ -6,12 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.clients.command_line import Run
 from tests.clients.conftest import FakeServer
-from tests.clients.test_cli import Run, run
 
 from starlab import AsyncClient, AsyncSnapshots, Client, InvalidInput, Snapshots
 
-__all__ = ["run"]
 TYPE = "application/x-starlab-snapshot"
 ROOT = "/api/v1/boards/emu0/snapshots"
 

@@ -149,3 +149,8 @@ def refusal(frames: list[Frame]) -> tuple[int, str]:
     (nak,) = (frame for frame in frames if frame.type == FrameType.NAK)
     decoded = codec.decode_nak(nak.payload)
     return decoded.status, decoded.detail
+
+
+def say(answers: list[Frame]) -> list[tuple[int, str]]:
+    """Message ids and statuses by name, of the replies among some frames."""
+    return [(message, Status(status).name) for message, status, _ in replies(answers)]

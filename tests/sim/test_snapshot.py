@@ -1,11 +1,9 @@
-"""A board as a file and back: bit for bit, or not at all."""
+"""A board goes on from its snapshot as if it had never been interrupted."""
 
 import gc
 import json
 import multiprocessing
 import random
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +12,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sim.conftest import Bench
+from tests.sim.snapshots import (
+    AT,
+    NOISY,
+    ask,
+    everything,
+    learner,
+    load,
+    restore,
+    restored,
+    snapshot_of,
+    train,
+)
 
 from starlab_sim import Board, Specimen
 from starlab_sim.chip import CHIP, Chip, generators
-from starlab_sim.effects import ALL, CycleNoise, Effects, Retention, Wires
-from starlab_sim.errors import Refused
+from starlab_sim.effects import ALL, Effects, Retention, Wires
 from starlab_sim.snapshot import Restorable
 from starlab_sim.state_file import StateFile
-from starlab_spec.errors import SnapshotError
 from starlab_spec.operations import Operation
-from starlab_spec.registers import MAP_END
 from starlab_spec.safe_area import SafeArea
-from starlab_spec.snapshot import checksum, pack, unpack
+from starlab_spec.snapshot import unpack
 from starlab_spec.wire.transactions import (
     Status,
     emulator,
     get_supply,
-    json_object,
     read_memory,
     set_supply,
     start,
@@ -38,79 +44,6 @@ from starlab_spec.wire.transactions import (
     write_memory,
     write_registers,
 )
-
-AT, SAMPLES, LABELS, RECORDS = 0x0400_0000, 0x1000, 0x10_0000, 0x20_0000
-NOISY = Effects(cycle_noise=CycleNoise(0.1))
-
-
-def ask(bench: Bench, **request: Any) -> dict[str, Any]:
-    return json_object(bench.do(emulator(request))[0])
-
-
-def snapshot_of(bench: Bench, *, memory: bool = False) -> bytes:
-    told = ask(bench, snapshot={"address": AT, "memory": memory})["snapshot"]
-    data = bench.do(read_memory(AT, told["bytes"]))[0].data
-    assert checksum(data) == told["sha256"]
-    return data
-
-
-def restore(bench: Bench, data: bytes) -> dict[str, Any]:
-    bench.do(write_memory(AT, data))
-    return ask(bench, restore={"address": AT, "bytes": len(data)})
-
-
-def restored(data: bytes, specimen: Specimen | None = None) -> Bench:
-    bench = Bench(Specimen(seed=99) if specimen is None else specimen)
-    restore(bench, data)
-    return bench
-
-
-def learner(specimen: Specimen) -> Bench:
-    """A board, powered up and settled, with 1,000 random samples in its memory."""
-    bench = Bench(specimen)
-    bench.power_up()
-    time.sleep(0.01)
-    load(bench)
-    return bench
-
-
-def load(bench: Bench) -> None:
-    rng = np.random.default_rng(4)
-    bench.do(
-        write_memory(SAMPLES, rng.integers(0, 256, (1000, 98), np.uint8).tobytes()),
-        write_memory(LABELS, rng.integers(0, 10, 1000, np.uint8).tobytes()),
-    )
-
-
-def train(bench: Bench, first: int, count: int) -> bytes:
-    """The records of some samples."""
-    bench.write(
-        SAMPLE_ADDRESS=SAMPLES,
-        SAMPLE_STRIDE=98,
-        TARGET_ADDRESS=LABELS,
-        RESULT_ADDRESS=RECORDS,
-        BATCH_FIRST=first,
-        BATCH_COUNT=count,
-        TH=1,
-        TH1=100,
-    )
-    bench.start(Operation.BATCH_TRAINING)
-    return bench.do(read_memory(RECORDS, 52 * count))[0].data
-
-
-def everything(bench: Bench) -> dict[str, Any]:
-    """All that a snapshot holds, but for what tells boards and boots apart."""
-    file = unpack(snapshot_of(bench))
-    header = dict(file.header)
-    holding = {**header.pop("holding"), "serial": "", "boots": 0, "pulses_before": 0}
-    for name in ("serial", "boot_id", "lifetime_pulses"):
-        del header[name]
-    arrays = {name: array.tobytes() for name, array in file.arrays.items()}
-    registers = bytearray(arrays.pop("registers"))
-    registers[0x108:0x10C] = bytes(4)
-    # counters are written when they are read
-    registers[0x200:MAP_END] = bytes(MAP_END - 0x200)
-    return {**header, **arrays, "holding": holding, "registers": bytes(registers)}
 
 
 def _trained_in_another_process(path: Path, answer: Path) -> None:
@@ -268,124 +201,12 @@ def test_what_is_restored_is_what_was_taken(
     assert everything(restored(snapshot_of(bench))) == everything(bench)
 
 
-def edited(data: bytes, **header: Any) -> bytes:
-    file = unpack(data)
-    return pack({**file.header, **header}, file.arrays)
-
-
-def with_arrays(data: bytes, **changes: Any) -> bytes:
-    file = unpack(data)
-    arrays = {**file.arrays, **{name.replace("__", "."): a for name, a in changes.items()}}
-    return pack(file.header, {name: a for name, a in arrays.items() if a is not None})
-
-
-def other_specimen(data: bytes, **changes: Any) -> Mapping[str, Any]:
-    holding = unpack(data).header["holding"]
-    return {**holding, "specimen": {**holding["specimen"], **changes}}
-
-
-WRONG: dict[str, tuple[Any, str]] = {
-    "no snapshot": (lambda data: b"PK\3\4" + data, r"begins with b'PK\\x03\\x04STLR'"),
-    "empty": (lambda data: b"", r"begins with b''"),
-    "cut off": (lambda data: data[:-40], "is cut off or damaged"),
-    "a bit turned": (lambda data: data[:5000] + b"?" + data[5001:], "is cut off or damaged"),
-    "another version": (
-        lambda data: data[:8] + b"\2" + data[9:],
-        "is of format version 2, expected 1",
-    ),
-    "another kind": (lambda data: edited(data, kind="read"), "is of kind 'read', expected 'exact'"),
-    "another device": (
-        lambda data: edited(data, holding=other_specimen(data, device="vanadium")),
-        "unknown device model 'vanadium'; known: .*nonlinear-3",
-    ),
-    "another effect": (
-        lambda data: edited(data, holding=other_specimen(data, effects={"moths": {}})),
-        "unknown effect moths",
-    ),
-    "a field too few": (
-        lambda data: with_arrays(data, array1__pulses=None),
-        "lacks array1.pulses: another emulator has taken it",
-    ),
-    "a field too many": (
-        lambda data: with_arrays(data, array1__colour=np.zeros(3)),
-        "has array1.colour, which this emulator does not know",
-    ),
-    "another chip": (
-        lambda data: with_arrays(data, array2__pulses=np.zeros((2, 50, 10), np.uint32)),
-        r"has array2.pulses of type uint32 \(2, 50, 10\), expected uint32 \(2, 100, 10\)",
-    ),
-    "other noise": (
-        lambda data: edited(data, noise={}),
-        "has the sources of noise , expected array1.*array2.rng",
-    ),
-    "noise that is none": (
-        lambda data: edited(data, noise={name: {} for name in unpack(data).header["noise"]}),
-        r"has a state of noise array1\.\w+ that is none",
-    ),
-    "unsafe supplies": (
-        lambda data: edited(data, supplies={"codes": [255] * 22, "safe_reason": None}),
-        "cannot be restored here: VWLform",
-    ),
-    "few registers": (
-        lambda data: with_arrays(data, registers=np.zeros(4, np.uint8)),
-        "has 4 bytes of registers, expected 768",
-    ),
-    "no holding": (lambda data: edited(data, holding={}), "cannot be restored here"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_what_cannot_be_restored_is_refused_and_nothing_changes(
-    powered: Bench, name: str, dry_run: bool
-) -> None:
-    spoil, message = WRONG[name]
-    data = spoil(snapshot_of(powered))
-    powered.write(TH=5)
-    left = everything(powered)
-    powered.do(write_memory(AT, data))
-    request = emulator({"restore": {"address": AT, "bytes": len(data)}})
-    status, found = powered.refusal(request, dry_run=dry_run)
-    assert status == Status.BAD_REQUEST
-    with pytest.raises(SnapshotError, match=message):
-        raise SnapshotError(found.removeprefix("snapshot "))
-    assert everything(powered) == left
-
-
-def test_a_dry_run_checks_a_restore_and_restores_nothing(powered: Bench) -> None:
-    data = snapshot_of(powered)
-    powered.write(TH=5)
-    request = emulator({"restore": {"address": AT, "bytes": len(data)}})
-    results = powered.board.execute([write_memory(AT, data), request], dry_run=True)
-    assert [result.status for result in results] == [Status.OK] * 2
-    assert powered.read("TH") == 5
-
-
 def test_a_latched_fault_is_not_cleared_by_restoring(powered: Bench) -> None:
     data = snapshot_of(powered)
     powered.do(write_memory(AT, data), emulator({"faults": ["emergency_stop"]}))
     request = emulator({"restore": {"address": AT, "bytes": len(data)}})
     assert powered.refusal(request) == (Status.HARDWARE_FAULT, "latched: emergency_stop")
     assert powered.board.is_safe
-
-
-def test_a_supply_outside_of_the_limits_that_hold_here_is_refused_and_nothing_changes(
-    powered: Bench,
-) -> None:
-    powered.do(set_supply(6, 99))
-    data = snapshot_of(powered)
-    area = SafeArea.of({"supplies": {"VBLset": {"high": 2500}}})
-    other = Bench(Specimen(seed=3))
-    other.board = Board(Specimen(seed=3), serial="EMU-3", rng=random.Random(3), area=area)
-    other.power_up()
-    before = everything(other)
-    other.do(write_memory(AT, data))
-    request = emulator({"restore": {"address": AT, "bytes": len(data)}})
-    said = "snapshot cannot be restored here: VBLset 2585 mV is above the 2500 mV limit"
-    assert other.refusal(request) == (Status.BAD_REQUEST, said)
-    with pytest.raises(Refused, match="VBLset 2585 mV is above the 2500 mV limit"):
-        other.board.restore(Restorable.read(data))
-    assert everything(other) == before
 
 
 def test_a_board_with_wider_limits_is_restored_within_them() -> None:
@@ -412,22 +233,6 @@ def test_a_restored_chip_is_watched_from_its_restoration_on(powered: Bench) -> N
     restore(powered, data)
     assert powered.board.execute(most[:390])[-1].status == Status.OK
     assert powered.refusal(start(Operation.SET)) == refused
-
-
-def test_requests_about_snapshots_come_alone_and_within_the_memory(bench: Bench) -> None:
-    request = emulator({"snapshot": {"address": 0}, "seed": 3})
-    assert bench.refusal(request) == (
-        Status.BAD_REQUEST,
-        "snapshot comes alone, not with seed",
-    )
-    request = emulator({"snapshot": {"address": 0x7FF_FFFF}})
-    assert bench.refusal(request)[0] == Status.RANGE
-    request = emulator({"restore": {"address": 0x7FF_FFFF, "bytes": 100}})
-    assert bench.refusal(request)[0] == Status.RANGE
-    request = emulator({"restore": {"address": 0}})
-    assert bench.refusal(request)[0] == Status.BAD_REQUEST
-    request = emulator({"snapshot": {"address": 0, "memory": 1}})
-    assert bench.refusal(request)[0] == Status.BAD_REQUEST
 
 
 def test_a_chip_in_a_file_is_the_restored_one_from_then_on(tmp_path: Path) -> None:

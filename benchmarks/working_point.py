@@ -89,6 +89,38 @@ def board_samples(digits: Digits) -> NDArray[np.uint8]:
     return pack_samples(unpack(digits.images))
 
 
+def teach(
+    chip: Chip,
+    samples: NDArray[np.uint8],
+    targets: NDArray[np.int32],
+    *,
+    done: float,
+    phase: int,
+    converters: Converters = CONVERTERS,
+) -> int:
+    """Teach a part of a run at the settings for it; gives the phase of the next part.
+
+    Args:
+        chip: Is ready to learn.
+        samples: As :func:`board_samples` gives them.
+        targets: Shape (samples, 10), output codes.
+        done: Share of the run before it.
+        phase: That the part before it gave; 0 for the first one.
+        converters: Their settings.
+    """
+    learning, tuning = stage(done)
+    learned = chip.train(
+        samples,
+        targets,
+        rails=READING,
+        converters=converters,
+        learning=learning,
+        tuning=tuning,
+        phase=phase,
+    )
+    return learned.phase
+
+
 def run(seed: int, epochs: int, device: str, cycle_noise_uS: float) -> None:
     """Learn, and print a line per epoch."""
     training, testing = mnist()
@@ -101,16 +133,7 @@ def run(seed: int, epochs: int, device: str, cycle_noise_uS: float) -> None:
         before, start_s = chip.counters, time.perf_counter()
         for index, part in enumerate(stages):
             done = (epoch * len(stages) + index) / (epochs * len(stages) - 1)
-            learning, tuning = stage(done)
-            phase = chip.train(
-                samples[part],
-                targets[part],
-                rails=READING,
-                converters=CONVERTERS,
-                learning=learning,
-                tuning=tuning,
-                phase=phase,
-            ).phase
+            phase = teach(chip, samples[part], targets[part], done=done, phase=phase)
         step_us = (time.perf_counter() - start_s) / len(samples) * 1e6
         after = chip.counters
         inference = chip.infer(test_samples, rails=READING, converters=CONVERTERS)

@@ -19,7 +19,7 @@ from benchmarks.working_point import (
     TARGET_ON,
     board_samples,
     program_array2,
-    stage,
+    teach,
 )
 from matplotlib.figure import Figure
 
@@ -82,17 +82,9 @@ def learned(effects: Effects) -> Learned:
     stages = np.array_split(np.arange(len(samples)), STAGES_PER_EPOCH)
     spent_s = 0.0
     for index, part in enumerate(stages):
-        learning, tuning = stage(index / (len(stages) - 1))
+        done = index / (len(stages) - 1)
         start_s = time.thread_time()
-        phase = chip.train(
-            samples[part],
-            targets[part],
-            rails=READING,
-            converters=CONVERTERS,
-            learning=learning,
-            tuning=tuning,
-            phase=phase,
-        ).phase
+        phase = teach(chip, samples[part], targets[part], done=done, phase=phase)
         if index:  # kernels are loaded in the first
             spent_s += time.thread_time() - start_s
     pulses = chip.counters.pulses - before

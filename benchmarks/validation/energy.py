@@ -16,7 +16,7 @@ from benchmarks.working_point import (
     TARGET_OFF,
     TARGET_ON,
     board_samples,
-    stage,
+    teach,
     virgin_to_ready,
 )
 from matplotlib.figure import Figure
@@ -103,16 +103,8 @@ def _training() -> tuple[Counters, Counters, float]:
     start = chip.counters
     phase = 0
     for index, part in enumerate(np.array_split(np.arange(len(samples)), STAGES_PER_EPOCH)):
-        learning, tuning = stage(index / (STAGES_PER_EPOCH - 1))
-        phase = chip.train(
-            samples[part],
-            targets[part],
-            rails=READING,
-            converters=CONVERTERS,
-            learning=learning,
-            tuning=tuning,
-            phase=phase,
-        ).phase
+        done = index / (STAGES_PER_EPOCH - 1)
+        phase = teach(chip, samples[part], targets[part], done=done, phase=phase)
     end = chip.counters
     inference = chip.infer(board_samples(testing), rails=READING, converters=CONVERTERS)
     return start, end, float((inference.winners == testing.labels).mean())

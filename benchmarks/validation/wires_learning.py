@@ -16,7 +16,7 @@ from benchmarks.working_point import (
     TARGET_OFF,
     TARGET_ON,
     board_samples,
-    stage,
+    teach,
     virgin_to_ready,
 )
 from matplotlib.figure import Figure
@@ -114,16 +114,9 @@ def learn(
     length = whole // STAGES_PER_EPOCH
     for index, first in enumerate(range(0, len(samples), length)):
         part = slice(first, first + length)
-        learning, tuning = stage(index / (STAGES_PER_EPOCH - 1))
-        phase = chip.train(
-            samples[part],
-            targets[part],
-            rails=READING,
-            converters=converters,
-            learning=learning,
-            tuning=tuning,
-            phase=phase,
-        ).phase
+        done = index / (STAGES_PER_EPOCH - 1)
+        part_of = samples[part], targets[part]
+        phase = teach(chip, *part_of, done=done, phase=phase, converters=converters)
 
 
 def trained() -> Trained:

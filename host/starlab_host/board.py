@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from starlab_host.link_statistics import LinkStatistics
 from starlab_host.rails import Rails
 from starlab_host.results import Counters, SupplyState
 from starlab_host.safety import check_whole
+from starlab_host.sessions import CommandSession
 from starlab_host.waiting import Progress
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
@@ -44,45 +45,6 @@ _FIRST_COUNTER: Final = register(f"{COUNTERS[0][0]}_HIGH").address
 _FAULTS: Final = register("FAULTS")
 _CLEAR_ALL: Final = register("FAULT_CLEAR").field("mask").mask
 _EMERGENCY_STOP: Final = register("FAULT_SET").field("emergency_stop").mask
-
-
-class CommandSession(Protocol):
-    """What a board needs of its session; :class:`starlab_host.session.Session` is one."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Who the board says it is."""
-
-    @property
-    def boot_id(self) -> int:
-        """Drawn anew at each start of the board."""
-
-    @property
-    def statistics(self) -> LinkStatistics:
-        """How the link has done so far."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the session is over."""
-
-    def execute(
-        self,
-        transactions: Sequence[Transaction],
-        *,
-        read_only: bool = False,
-        dry_run: bool = False,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> list[Result]:
-        """Run a command to its reply; failed results are returned, the first one last."""
-
-    def abort(self) -> None:
-        """Stop what runs and what waits."""
-
-    def status(self) -> BoardStatus:
-        """How the board is, beside the commands."""
-
-    def close(self) -> None:
-        """End the session."""
 
 
 class Board:

@@ -9,10 +9,11 @@ from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway
 from starlab_host.journal import Journal
-from starlab_host.journaled_session import JournaledSession, NumberedSession
+from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import AuthorsAddress, parse_address
 from starlab_host.links.memory import ExecutingBoard
 from starlab_host.session import Session
+from starlab_host.sessions import NumberedSession
 from starlab_spec.safe_area import SafeArea
 
 

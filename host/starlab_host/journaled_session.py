@@ -8,16 +8,17 @@ executed, and the board repeats the replies of these.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from starlab_host.effects import changes_chip
 from starlab_host.errors import HandshakeRefused, JournalError, LinkError, OutcomeUnknown
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery, SessionRecord
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.waiting import BeforeSending, Progress
+from starlab_host.sessions import NumberedSession
+from starlab_host.waiting import Progress
 from starlab_spec.wire.errors import WireError
-from starlab_spec.wire.frames import BoardStatus, HelloAck
+from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.transactions import (
     Result,
     Status,
@@ -25,51 +26,6 @@ from starlab_spec.wire.transactions import (
     decode_transactions,
     describe,
 )
-
-
-class NumberedSession(Protocol):
-    """What is needed of a session; :class:`starlab_host.session.Session` is one."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Who the board says it is."""
-
-    @property
-    def boot_id(self) -> int:
-        """Drawn anew at each start of the board."""
-
-    @property
-    def granted(self) -> HelloAck:
-        """The terms of the session."""
-
-    @property
-    def statistics(self) -> LinkStatistics:
-        """How the link has done so far."""
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the session is over."""
-
-    def execute(
-        self,
-        transactions: Sequence[Transaction],
-        *,
-        read_only: bool = False,
-        dry_run: bool = False,
-        again: int = 0,
-        before_sending: BeforeSending | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> list[Result]:
-        """Run a command to its reply."""
-
-    def abort(self) -> None:
-        """Stop what runs and what waits."""
-
-    def status(self) -> BoardStatus:
-        """How the board is, beside the commands."""
-
-    def close(self) -> None:
-        """End the session."""
 
 
 class JournaledSession:

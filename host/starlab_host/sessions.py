@@ -1,0 +1,68 @@
+"""What is needed of a session, by who needs it. Opens none."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from starlab_host.link_statistics import LinkStatistics
+from starlab_host.waiting import BeforeSending, Progress
+from starlab_spec.wire.frames import BoardStatus, HelloAck
+from starlab_spec.wire.transactions import Result, Transaction
+
+
+class CommandSession(Protocol):
+    """What a board needs of its session; :class:`starlab_host.session.Session` is one."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who the board says it is."""
+
+    @property
+    def boot_id(self) -> int:
+        """Drawn anew at each start of the board."""
+
+    @property
+    def statistics(self) -> LinkStatistics:
+        """How the link has done so far."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> list[Result]:
+        """Run a command to its reply; failed results are returned, the first one last."""
+
+    def abort(self) -> None:
+        """Stop what runs and what waits."""
+
+    def status(self) -> BoardStatus:
+        """How the board is, beside the commands."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class NumberedSession(CommandSession, Protocol):
+    """What is needed of a session; :class:`starlab_host.session.Session` is one."""
+
+    @property
+    def granted(self) -> HelloAck:
+        """The terms of the session."""
+
+    def execute(
+        self,
+        transactions: Sequence[Transaction],
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        again: int = 0,
+        before_sending: BeforeSending | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> list[Result]:
+        """Run a command to its reply."""

@@ -4,7 +4,8 @@ from typing import Any
 
 FORMED = {"formed": 10, "newly_formed": 10, "failed": 0, "pulses": 10}
 PROGRAMMED = {
-    "cells": 9, "in_tolerance": 9, "pulses": 9, "rms_error_uS": 0, "rounds": 1, "failed": [],
+    "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
+    "failed": [],
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from tests.clients.command_line import Run
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from tests.clients.replies import PROGRAMMED
 
 from starlab import load_published, save_published
 from starlab.datasets import mnist
@@ -24,12 +25,7 @@ def test_forming_takes_both_arrays_unless_one_is_named(run: Run, server: FakeSer
 def test_programming_takes_weights_or_conductances_from_a_file(
     run: Run, server: FakeServer, tmp_path: Path
 ) -> None:
-    server.will_answer_json(
-        {
-            "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
-            "failed": [],
-        }
-    )  # fmt: skip
+    server.will_answer_json(PROGRAMMED)
     path = tmp_path / "weights.npy"
     np.save(path, np.ones((100, 10)))
     finished = run("program", "2", "--weights", str(path), "--scale-uS", "9", "--json")
@@ -46,12 +42,7 @@ def test_programming_takes_weights_or_conductances_from_a_file(
 def test_programming_takes_the_published_files_of_both_arrays(
     run: Run, server: FakeServer, tmp_path: Path
 ) -> None:
-    server.will_answer_json(
-        {
-            "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
-            "failed": [],
-        }
-    )  # fmt: skip
+    server.will_answer_json(PROGRAMMED)
     first, second = str(tmp_path / "w1.txt"), str(tmp_path / "w2.txt")
     target_uS = np.random.default_rng(1).uniform(2, 20, (2, 100, 10))
     save_published(first, 1, np.full((2, 784, 100), 17.5))

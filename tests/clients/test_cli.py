@@ -81,6 +81,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
     invoke(["emulator", "--pty", "--eth", "eth1"])
     invoke(["emulator", "--authors-tcp", "127.0.0.1:7"])
     invoke(["serve"])
+    invoke(["serve", "--state", "chip"])
     assert became == [
         [
             "-m",
@@ -98,6 +99,7 @@ def test_serve_and_emulator_become_the_programs_with_the_options_given(
         ["-m", "starlab_sim", "--eth", "eth1", "--pty"],
         ["-m", "starlab_sim", "--authors-tcp", "127.0.0.1:7"],
         ["-m", "starlab_api"],
+        ["-m", "starlab_api", "--state", "chip"],
     ]
 
 

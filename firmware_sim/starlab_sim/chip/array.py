@@ -49,8 +49,10 @@ _DETAILED: Final = (
     "retention",
     "read_noise",
     "telegraph",
+    "load_regulation",
+    "current_limit",
 )
-"""Effects for which the plain kernels know too little of cells or of reading."""
+"""Effects for which the plain kernels know too little of cells, of reading or of currents."""
 
 
 class CellArray:

@@ -81,9 +81,8 @@ def pulse_rows(
         )
     cells_uS = chip.conductance_uS(array)[:, first_row : first_row + rows]
     loads_uS = row_loads_uS(cells_uS, mask)
-    regulation, limit = effects.load_regulation, effects.current_limit
-    output_ohm = 0.0 if regulation is None else regulation.output_ohm
-    loaded_mv, current_ma = under_load(pulse.amplitude_mv, loads_uS, output_ohm)
+    limit = effects.current_limit
+    loaded_mv, current_ma = under_load(pulse.amplitude_mv, loads_uS, effects.output_ohm)
     tripping = rows
     if limit is not None and (current_ma > limit.limit_ma).any():
         tripping = int(np.argmax(current_ma > limit.limit_ma))

@@ -165,6 +165,7 @@ def test_a_gain_scales_what_read_sees() -> None:
         np.array([1]),
         4,
         np.array([0.227]),
+        0.0,
         0.227 * 25.5,
         gain,
         array.traps,

@@ -30,7 +30,7 @@ from starlab_sim.effects import Array2Wires, Effects, parameters
 from starlab_spec.geometry import MINUS, PLUS
 from starlab_spec.operations import TRAINING_RECORD, Activation, Operation
 from starlab_spec.registers import register
-from starlab_spec.samples import pack_samples
+from starlab_spec.samples import pack_samples, unpack_samples
 from starlab_spec.supplies import SUPPLIES
 from starlab_spec.wire import transactions as wire
 from starlab_spec.wire.transactions import Status
@@ -79,9 +79,9 @@ def cells(chip: Chip) -> dict[int, NDArray[np.float32]]:
     return {array: chip.conductance_uS(array) for array in (1, 2)}
 
 
-def pass_loads_uS(phase: int) -> dict[Pass, float]:
+def pass_loads_uS(phase: int, **effects: Any) -> dict[Pass, float]:
     """What the cells of each pass on the first sample conduct before it: by what was pulsed."""
-    chip = chip_with()
+    chip = chip_with(**effects)
     before = cells(chip)
     learn(chip, phase=phase)
     return {
@@ -95,16 +95,15 @@ def pass_loads_uS(phase: int) -> dict[Pass, float]:
 @pytest.mark.parametrize("phase", [0, 1])
 @pytest.mark.parametrize("output_ohm", [0.0, 2.0])
 def test_the_first_pass_that_draws_more_than_the_limit_trips(phase: int, output_ohm: float) -> None:
+    regulation = {"load_regulation": {"output_ohm": output_ohm}}
     currents_ma = {
         one: AMPLITUDE_MV[one[1]] * load_uS * 1e-6 / (1 + output_ohm * load_uS * 1e-6)
-        for one, load_uS in pass_loads_uS(phase).items()
+        for one, load_uS in pass_loads_uS(phase, **regulation).items()
     }
     assert min(currents_ma.values()) > 0
     for limit_ma in [ma * share for ma in currents_ma.values() for share in (0.9999, 1.0001)]:
         expected = next((p for p, ma in currents_ma.items() if ma > limit_ma), None)
-        chip = chip_with(
-            current_limit={"limit_ma": limit_ma}, load_regulation={"output_ohm": output_ohm}
-        )
+        chip = chip_with(current_limit={"limit_ma": limit_ma}, **regulation)
         trip = learn(chip, phase=phase).trip
         if expected is None:
             assert trip is None
@@ -202,21 +201,84 @@ def test_samples_before_the_one_that_trips_are_complete(schedule: Schedule) -> N
 
 def test_every_cell_of_a_pass_gets_what_the_rail_gives_to_all_of_them() -> None:
     output_ohm = 3.0
-    ideal, sagging = chip_with(), chip_with(load_regulation={"output_ohm": output_ohm})
+    regulation = {"load_regulation": {"output_ohm": output_ohm}}
+    ideal, sagging = chip_with(), chip_with(**regulation)
     before = cells(ideal)
     learn(ideal)
     learn(sagging)
-    for (array, kind, plane), load_uS in pass_loads_uS(0).items():
+    for (array, kind, plane), load_uS in pass_loads_uS(0, **regulation).items():
         unloaded_mv = loaded_mv = AMPLITUDE_MV[kind]
         for _ in range(100):  # by hand: iterate the sag
             loaded_mv = unloaded_mv - output_ohm * loaded_mv * load_uS * 1e-6
         start = before[array][plane].astype(np.float64)
         steps = [one.conductance_uS(array)[plane] - start for one in (ideal, sagging)]
-        moved = (steps[0] > 0.02) & (ideal.conductance_uS(array)[plane] < 19.9)
+        # the rails of reading sag as well, so that not all of the columns are the same
+        moved = (steps[0] > 0.02) & (steps[1] > 0) & (ideal.conductance_uS(array)[plane] < 19.9)
         assert moved.sum() > 10
         ratio = float(steps[1][moved].sum() / steps[0][moved].sum())
         assert ratio == pytest.approx(np.exp((loaded_mv - unloaded_mv) / 150), rel=1e-4)
     assert sum(sagging.counters.set_j) < sum(ideal.counters.set_j)
+
+
+# ---- reading
+
+
+def test_read_rails_sag_under_all_rows_that_are_on() -> None:
+    output_ohm = 2.0
+    chip = chip_with(load_regulation={"output_ohm": output_ohm})
+    bits = unpack_samples(SAMPLES).astype(np.float64)
+    g_plus, g_minus = (bits @ plane.astype(np.float64) for plane in chip.conductance_uS(1))
+    volts = []
+    for sums_uS, read_mv in ((g_plus, RAILS.read_plus_mv), (g_minus, RAILS.read_minus_mv)):
+        unloaded_v = loaded_v = np.full(len(SAMPLES), read_mv * 1e-3)
+        for _ in range(200):  # by hand: iterate the sag
+            loaded_v = unloaded_v - output_ohm * loaded_v * sums_uS.sum(axis=1) * 1e-6
+        volts.append(loaded_v[:, None])
+    assert volts[0].min() < 0.8 * RAILS.read_plus_mv * 1e-3
+    current_ua = volts[0] * g_plus - volts[1] * g_minus
+    codes = np.floor(current_ua * 255 / CONVERTERS.full_scale1_ua + 0.5).clip(0, 255)
+    found = chip.vmm(SAMPLES, rails=RAILS, converters=CONVERTERS)
+    assert np.array_equal(found, codes)
+    assert np.array_equal(learn(chip, 1).hidden, codes[:1])
+
+
+def test_the_rail_of_array_2_sags_under_the_rows_of_each_slot() -> None:
+    output_ohm = 20.0
+    chip = chip_with(load_regulation={"output_ohm": output_ohm})
+    converters = Converters(bits2=8, integration2_ns=50)
+    hidden = np.random.default_rng(1).integers(0, 256, (3, 100)).astype(np.uint8)
+    cells_uS = chip.conductance_uS(2).astype(np.float64)
+    expected = np.zeros((3, 10))
+    for slot in range(1, 256):
+        on = (hidden >= slot).astype(np.float64)
+        plus, minus = (on @ plane for plane in cells_uS)
+        load_uS = (plus + minus).sum(axis=1, keepdims=True)
+        read_v = RAILS.read_plus_mv * 1e-3 / (1 + output_ohm * load_uS * 1e-6)
+        per_code = 255 / converters.full_scale2_ua
+        above, below = (np.floor(read_v * one * per_code + 0.5) for one in (plus, minus))
+        expected += above.clip(0, 255) - below.clip(0, 255)
+    found = chip.vmm2(hidden, rails=RAILS, converters=converters)
+    assert np.array_equal(found, expected)
+    ideal = chip_with().vmm2(hidden, rails=RAILS, converters=converters)
+    assert np.abs(found - ideal).max() > 50
+
+
+@pytest.mark.parametrize("array", [1, 2])
+def test_read_sags_under_the_cells_of_its_row(array: int) -> None:
+    output_ohm = 500.0
+    chip = chip_with(load_regulation={"output_ohm": output_ohm})
+    cells_uS = chip.conductance_uS(array).astype(np.float64)
+    left = 1 / (1 + output_ohm * cells_uS.sum(axis=2, keepdims=True) * 1e-6)
+    read_mv = [RAILS.read_plus_mv, RAILS.read_minus_mv if array == 1 else RAILS.read_plus_mv]
+    read_v = np.array(read_mv)[:, None, None] * 1e-3 * left
+    full_scale_ua = CONVERTERS.read_full_scale_ua(array)
+    codes = np.floor(read_v * cells_uS * 255 / full_scale_ua + 0.5).clip(0, 255)
+    found = chip.read(array, rails=RAILS, converters=CONVERTERS)
+    assert np.array_equal(found, codes)
+    assert left.min() < 0.98
+
+
+# ---- wires
 
 
 ONE_PASS = Schedule.single(TuningStep(array2=ArrayTuning(plus_count=1)))

@@ -160,7 +160,8 @@ class CellArray:
     @property
     def reads_plainly(self) -> bool:
         """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
-        return self.effects.read_noise is None and self.effects.telegraph is None
+        effects = self.effects
+        return effects.read_noise is None and effects.telegraph is None and not effects.output_ohm
 
     @property
     def read_uS(self) -> NDArray[np.float32]:

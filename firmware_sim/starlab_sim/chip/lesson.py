@@ -181,7 +181,12 @@ class Lesson:
             (array1.cells, array2.cells),
             samples,
             targets,
-            readout(self.rails, self.converters, differential=array1.differential),
+            readout(
+                self.rails,
+                self.converters,
+                differential=array1.differential,
+                output_ohm=array1.effects.output_ohm,
+            ),
             reading,
             (array1.traps, array2.traps),
             forward_noises(array1.effects.read_noise, self.converters),

@@ -39,10 +39,10 @@ class Feed(NamedTuple):
 
 def feed_of(effects: Effects) -> Feed:
     """Generators under these effects; none has tripped."""
-    regulation, limit = effects.load_regulation, effects.current_limit
+    limit = effects.current_limit
     return Feed(
-        watched=regulation is not None or limit is not None,
-        output_mohm=0.0 if regulation is None else regulation.output_ohm * 1e-6,
+        watched=limit is not None or effects.output_ohm > 0.0,
+        output_mohm=effects.output_ohm * 1e-6,
         limit_ua=math.inf if limit is None else limit.limit_ma * 1e3,
         tripped=np.full(4, -1, np.int64),
         current_ua=np.zeros(1),

@@ -173,7 +173,7 @@ def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
     """The wires of an array under these effects; None: nothing resists."""
     if effects.wires is None:
         return None
-    wired = Wired(geometry, effects.wires, _supply_ohm(effects))
+    wired = Wired(geometry, effects.wires, effects.output_ohm)
     return None if wired.layout.ideal else wired
 
 
@@ -182,12 +182,6 @@ def ideal(geometry: ArrayGeometry, effects: Effects) -> tuple[ReadingWires, Puls
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
     grid = Grid(layout)
     reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
-    lines = pulsed_lines(layout, PLUS, RELAXATIONS, _supply_ohm(effects))
+    lines = pulsed_lines(layout, PLUS, RELAXATIONS, effects.output_ohm)
     drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
     return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)
-
-
-def _supply_ohm(effects: Effects) -> float:
-    """In series with the rail of a learning pass."""
-    regulation = effects.load_regulation
-    return 0.0 if regulation is None else regulation.output_ohm

@@ -365,13 +365,16 @@ def _trip() -> Section:
     bench.board.clear_faults()
     bench.board.bring_up()
     bench.board.close()
+    pass_ma, pulsed, told_ma, below, above = _learning_pass()
     return Section(
         "Current limit",
         f"A limit of {limit_ma:g} mA on VBLset, and SET pulses on one column more each time. The "
         "current of a row is that of its selected cells before the operation, under the rail's "
         "voltage. Above the limit the generator trips: fault latch `over_current`, all drivers "
-        "off; the row is not pulsed, those before it were. Learning steps tune whole blocks of "
-        "rows in parallel; their currents are not watched.",
+        "off; the row is not pulsed, those before it were. A learning step pulses whole blocks "
+        "of cells at once: its first pass must trip at a limit just below, and not at one just "
+        "above, of what the cells that a twin without limit pulses draw together, summed in numpy "
+        "from their conductances before.",
         [
             Check(
                 "columns at which it trips",
@@ -379,6 +382,26 @@ def _trip() -> Section:
                 abs(found - least),
                 "columns apart",
                 high=0,
+            ),
+            Check(
+                "current that a learning pass trips with",
+                f"{pass_ma:.4g} mA: VBLset / (R + 1 / sum G)",
+                abs(told_ma / pass_ma - 1),
+                high=1e-4,
+                note="relative; the message rounds to 0.1 uA",
+            ),
+            Check(
+                "pulses of the pass at a limit 0.1 % below its current",
+                "0",
+                below,
+                high=0,
+            ),
+            Check(
+                "pulses of the pass at a limit 0.1 % above",
+                f"{pulsed}: as without limit",
+                above,
+                low=pulsed,
+                high=pulsed,
             ),
             Check(
                 "latches afterwards",
@@ -389,3 +412,46 @@ def _trip() -> Section:
             ),
         ],
     )
+
+
+def _learning_pass() -> tuple[float, int, float, int, int]:
+    """The first pass of a learning step, SET on "+" cells of array 1, and limits about it.
+
+    Returns:
+        Its current in mA, by numpy; how many cells it has; the current as a trip tells it; and the
+        pulses on its cells at a limit just below, and just above.
+    """
+    output_ohm = 0.5
+    load = {"load_regulation": {"output_ohm": output_ohm}}
+    free, before, _ = _learnt(load)
+    cells = free > 0
+    load_uS = float(before[cells].astype(np.float64).sum())
+    pass_ma = supply("VBLset").nominal / (output_ohm + 1e6 / load_uS)
+    below, _, told_ma = _learnt({**load, "current_limit": {"limit_ma": 0.999 * pass_ma}})
+    above, _, _ = _learnt({**load, "current_limit": {"limit_ma": 1.001 * pass_ma}})
+    return pass_ma, int(free.sum()), told_ma, int(below.sum()), int(above.sum())
+
+
+def _learnt(
+    effects: Mapping[str, Any],
+) -> tuple[NDArray[np.uint32], NDArray[np.float32], float]:
+    """A board learns one sample.
+
+    Returns:
+        Pulses on the "+" cells of array 1, what these conducted before, and the current with which
+        it tripped; nan: it did not.
+    """
+    bench = Bench(1, effects)
+    rng = np.random.default_rng(1)
+    chip = bench.emulated.chip
+    chip.set_conductance_uS(2, rng.normal(11, 4, (2, 100, 10)))
+    before = chip.conductance_uS(1)[0]
+    bench.chip.change_settings(th=1, th1_uS=0.1, output_activation="none")
+    sample = (rng.random((1, 784)) < 0.15).astype(np.uint8)
+    told_ma = float("nan")
+    try:
+        bench.chip.train_step(sample, labels=[3], layers=[1])
+    except Compliance as error:
+        told_ma = float(error.message.split(" ")[2])
+    bench.board.close()
+    return chip.pulses(1)[0], before, told_ma

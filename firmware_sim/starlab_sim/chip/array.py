@@ -49,8 +49,10 @@ _DETAILED: Final = (
     "retention",
     "read_noise",
     "telegraph",
+    "load_regulation",
+    "current_limit",
 )
-"""Effects for which the plain kernels know too little of cells or of reading."""
+"""Effects for which the plain kernels know too little of cells, of reading or of currents."""
 
 
 class CellArray:
@@ -158,7 +160,8 @@ class CellArray:
     @property
     def reads_plainly(self) -> bool:
         """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
-        return self.effects.read_noise is None and self.effects.telegraph is None
+        effects = self.effects
+        return effects.read_noise is None and effects.telegraph is None and not effects.output_ohm
 
     @property
     def read_uS(self) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from starlab_sim.chip.detailed.cells import (
     Pulse,
     Traps,
 )
+from starlab_sim.chip.detailed.feed import Feed, feed_of
 from starlab_sim.chip.detailed.forward import (
     infer_batch,
     multiply1_batch,
@@ -28,10 +29,12 @@ __all__ = [
     "NO_FORMING_VOLTAGES",
     "NO_GAIN",
     "Cells",
+    "Feed",
     "Noise",
     "Pulse",
     "Traps",
     "age",
+    "feed_of",
     "form_rows",
     "infer_batch",
     "multiply1_batch",

@@ -173,17 +173,15 @@ def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
     """The wires of an array under these effects; None: nothing resists."""
     if effects.wires is None:
         return None
-    regulation = effects.load_regulation
-    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
-    wired = Wired(geometry, effects.wires, supply_ohm)
+    wired = Wired(geometry, effects.wires, effects.output_ohm)
     return None if wired.layout.ideal else wired
 
 
-def ideal(geometry: ArrayGeometry) -> tuple[ReadingWires, PulsingWires]:
+def ideal(geometry: ArrayGeometry, effects: Effects) -> tuple[ReadingWires, PulsingWires]:
     """What a learning kernel gets of wires that do not resist beside others that do."""
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
     grid = Grid(layout)
     reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
-    lines = pulsed_lines(layout, PLUS, RELAXATIONS, 0.0)
+    lines = pulsed_lines(layout, PLUS, RELAXATIONS, effects.output_ohm)
     drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
     return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)

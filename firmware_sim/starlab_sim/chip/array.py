@@ -4,6 +4,7 @@ Converts nothing. 17 bytes a cell; with effects that tell one cell from another,
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip import detailed
 from starlab_sim.chip.batches import plain
-from starlab_sim.chip.fabrication import Traits, fabricated, formable_cells, traits
+from starlab_sim.chip.fabrication import Traits, fabricate, formable_cells, traits
 from starlab_sim.chip.motions import (
     ceiling_of,
     detailed_pulse,
@@ -20,7 +21,7 @@ from starlab_sim.chip.motions import (
     pulse_energies_j,
 )
 from starlab_sim.chip.pulsing import Motion, form_rows, pulse_rows
-from starlab_sim.chip.wires import wires_of
+from starlab_sim.chip.wires import Wired, wires_of
 from starlab_sim.devices import (
     NOMINAL_FORM_WIDTH_NS,
     THRESHOLD_MV,
@@ -111,12 +112,11 @@ class CellArray:
         self.pulsed_ticks: NDArray[np.int64] = cells["pulsed_ticks"]
         self._know(effects)
         if not life:
-            fresh_uS = fabricated(geometry, self._fabrication, self._forming, formed=formed)
+            fabricate(self.conductance_uS, self._fabrication, self._forming, formed=formed)
             if self.traits is not None:
-                is_formed = fresh_uS >= VIRGIN_MAX_uS
-                within_uS = fresh_uS.clip(self.traits.bottom_uS, self.traits.top_uS)
-                fresh_uS = np.where(is_formed, within_uS, fresh_uS)
-            self.conductance_uS[...] = fresh_uS
+                window_uS = self.traits.bottom_uS, self.traits.top_uS
+                within_uS = self.conductance_uS.clip(*window_uS)
+                np.copyto(self.conductance_uS, within_uS, where=~self.virgin)
             self.pulses[...] = 0
             self.pulsed_ticks[...] = ticks
             self.settle()
@@ -129,9 +129,9 @@ class CellArray:
             self._forming = Forming(
                 statistics.target_uS, statistics.spread_uS, statistics.yield_fraction
             )
-        self.formable = formable_cells(self.geometry, self._fabrication, self._forming)
-        self.wires = wires_of(self.geometry, effects)
         self.traits: Traits | None = None
+        self.wires: Wired | None = None  # those of before make room
+        self.wires = wires_of(self.geometry, effects)
         if any(name in _DETAILED for name in effects.on):
             self.traits = traits(self.geometry, self._traits_seed, effects)
 
@@ -160,12 +160,12 @@ class CellArray:
         """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
         return self.effects.read_noise is None and self.effects.telegraph is None
 
-    @property
-    def read_uS(self) -> NDArray[np.float32]:
-        """What READ sees of the cells, (2, inputs, outputs)."""
+    def read_uS(self, rows: slice, planes: Sequence[int]) -> NDArray[np.float32]:
+        """What READ sees of the cells of some rows and planes, (2, rows, outputs)."""
+        cells_uS = self.conductance_uS[:, rows]
         if self.wires is None:
-            return self.conductance_uS
-        return self.wires.seen_uS(self.conductance_uS, self.version)
+            return cells_uS
+        return self.wires.seen_uS(cells_uS, rows.start, planes)
 
     @property
     def forward_uS(self) -> NDArray[np.float32]:
@@ -173,6 +173,14 @@ class CellArray:
         if self.wires is None:
             return self.conductance_uS
         return self.wires.effective_uS(self.conductance_uS, self.version)
+
+    @property
+    def forward_cells(self) -> detailed.ForwardCells:
+        """The same as the detailed kernels take it."""
+        if self.wires is None or self.wires.exact:
+            cells = self.cells._replace(conductance_uS=self.forward_uS)
+            return detailed.ForwardCells(cells, detailed.NO_GAIN)
+        return detailed.ForwardCells(self.cells, self.wires.gain(self.conductance_uS))
 
     @property
     def differential(self) -> bool:
@@ -342,11 +350,15 @@ class CellArray:
         energy_j: NDArray[np.float64],
     ) -> int:
         """FORM pulses; arguments as of :meth:`pulse`."""
+        rows = mask.shape[1]
+        formable = formable_cells(
+            self.geometry, self._fabrication, self._forming, first_row, rows
+        )
         if self.is_plain:
             return form_rows(
                 self.conductance_uS,
                 self.pulses,
-                self.formable if can_form(conditions) else np.zeros_like(self.formable),
+                formable if can_form(conditions) else np.zeros_like(formable),
                 mask,
                 first_row,
                 count,
@@ -356,11 +368,11 @@ class CellArray:
                 self.rng,
                 energy_j,
             )
-        statistics = self.effects.forming
+        statistics, voltages = self.effects.forming, self._traits.forming
         return detailed.form_rows(
             self.cells,
-            self.formable,
-            self._traits.forming_mv,
+            formable,
+            detailed.NO_FORMING_VOLTAGES if voltages is None else voltages.of_rows(first_row, rows),
             mask,
             first_row,
             count,

@@ -200,8 +200,9 @@ def _wires(
     """Through which a chunk reads and pulses the arrays."""
     if array1.wires is None and array2.wires is None:
         return (None, None), (None, None)
+    exact = any(array.wires is not None and array.wires.exact for array in (array1, array2))
     one, two = (
-        ideal(array.geometry)
+        ideal(array.geometry, exact=exact)
         if array.wires is None
         else (array.wires.learning(array.conductance_uS), array.wires.pulsing())
         for array in (array1, array2)

@@ -27,6 +27,10 @@ class Traps(NamedTuple):
     key: NDArray[np.uint64]
     """Decides its history, (traps,)."""
 
+    def of_rows(self, rows: slice) -> "Traps":
+        """Those of some rows, which then count from 0."""
+        return self._replace(first=self.first[:, rows.start : rows.stop + 1].copy())
+
 
 class Cells(NamedTuple):
     """The cells of one array."""
@@ -47,6 +51,15 @@ class Cells(NamedTuple):
     """Pulses that halve a window."""
     wear_exponent: float
     """How abruptly; 0: no wear."""
+
+
+class ForwardCells(NamedTuple):
+    """The cells of one array as a forward pass sees them."""
+
+    cells: Cells
+    """With conductances of their own, or with those that stand for them."""
+    gain: Floats
+    """Shape (2, inputs, outputs): factors on the contributions of cells, or nothing."""
 
 
 class Pulse(NamedTuple):

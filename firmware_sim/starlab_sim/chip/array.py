@@ -351,9 +351,7 @@ class CellArray:
     ) -> int:
         """FORM pulses; arguments as of :meth:`pulse`."""
         rows = mask.shape[1]
-        formable = formable_cells(
-            self.geometry, self._fabrication, self._forming, first_row, rows
-        )
+        formable = formable_cells(self.geometry, self._fabrication, self._forming, first_row, rows)
         if self.is_plain:
             return form_rows(
                 self.conductance_uS,

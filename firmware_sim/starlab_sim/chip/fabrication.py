@@ -14,12 +14,12 @@ from starlab_sim.chip.detailed.cells import Traps, no_traps
 from starlab_sim.devices import Forming, VIRGIN_RANGE_uS
 from starlab_sim.effects import Effects, FormingStatistics, Spread, StuckCells, TelegraphNoise
 from starlab_spec.geometry import (
+    MINUS,
+    PLUS,
     ArrayGeometry,
     CONDUCTANCE_MAX_uS,
     CONDUCTANCE_MIN_uS,
     MID_WINDOW_uS,
-    MINUS,
-    PLUS,
     WINDOW_uS,
 )
 from starlab_spec.units import TICK_NS

@@ -16,7 +16,6 @@ from starlab_sim.chip.wires.ladders import (
     LANES,
     Kind,
     Network,
-    Values,
     Work,
     cell_voltages,
     eliminate,
@@ -144,7 +143,9 @@ class Grid:
             drawn_ua=np.zeros((planes, len(self._rows)), self._kind),
         )
 
-    def renew(self, cells_uS: NDArray[np.float32], gain: NDArray[np.float32], tolerance: float) -> None:
+    def renew(
+        self, cells_uS: NDArray[np.float32], gain: NDArray[np.float32], tolerance: float
+    ) -> None:
         """Load these cells and put their gains into ``gain``: transfer over conductance.
 
         Args:
@@ -155,7 +156,9 @@ class Grid:
         Raises:
             NoSolution: A residual did not fall below the tolerance.
         """
-        found = renew_gain(cells_uS, self.reading(gain, solved=False, renewed=True, tolerance=tolerance))
+        found = renew_gain(
+            cells_uS, self.reading(gain, solved=False, renewed=True, tolerance=tolerance)
+        )
         self._accept(*found, tolerance)
 
     @property
@@ -226,9 +229,7 @@ class Grid:
             residual=residual,
         )
 
-    def transfer_uS(
-        self, tolerance: float = TOLERANCE, kind: Kind = np.float64
-    ) -> NDArray[Any]:
+    def transfer_uS(self, tolerance: float = TOLERANCE, kind: Kind = np.float64) -> NDArray[Any]:
         """Effective conductance of every cell, (2, rows, outputs): never negative.
 
         Args:

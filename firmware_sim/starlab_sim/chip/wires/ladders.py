@@ -37,7 +37,9 @@ class Network(NamedTuple):
     bl_factor: Values
     """Of the elimination of each bit line: same shape."""
     sl_factor: Values
-    """Of the elimination of each source line, (nodes, columns)."""
+    """Of the elimination of each source line, (nodes, columns): what each share lacks of 1; less
+    the share, where it lacks more than half. So float32 holds more digits than it has: a current
+    passes hundreds of nodes, and nearly all of it passes each."""
 
 
 class Work(NamedTuple):
@@ -78,16 +80,25 @@ def eliminate(network: Network) -> None:
                     share = one / (one + bl[c] * total)
                     factor[t, p, c, b] = share
                     seen[b] = total * share
-    above = np.zeros(columns, cells.dtype)
+    above = np.zeros(columns)
     for n in range(nodes):
         t, b = n // LANES, n % LANES
+        ohm = np.float64(sl[n])
         for c in range(columns):
             total = above[c]
             for p in range(planes):
-                total += cells[t, p, c, b]
-            share = one / (one + sl[n] * total)
-            network.sl_factor[n, c] = share
+                total += np.float64(cells[t, p, c, b])
+            lost = ohm * total
+            share = 1.0 / (1.0 + lost)
+            network.sl_factor[n, c] = lost * share if lost < 1.0 else -share
             above[c] = total * share
+
+
+@compiled
+def passed(factor: float) -> float:
+    """Share that a node passes on, in float64, from its entry in ``sl_factor``."""
+    factor = np.float64(factor)
+    return -factor if factor < 0.0 else 1.0 - factor
 
 
 @compiled
@@ -148,7 +159,7 @@ def drive_tile(
                     u = f[c, b] * line[c, b] + bl[c] * fed[c, b]
                     line[c + 1, b] = u
                     total[c, b] += g[c, b] * (u + rail)
-    out = fed.reshape((LANES, columns + 1))
+    out: Values = fed.reshape((LANES, columns + 1))
     for b in range(LANES):
         for c in range(columns):
             out[b, c] = total[c, b]
@@ -185,21 +196,22 @@ def rest_columns(
         out: Result, voltages of the source lines, (nodes, columns); may be ``injected_ua``.
         currents_ua: Result, current into each clamp that is at 0 V, (columns,).
     """
-    sl, factor = network.sl_mohm, network.sl_factor
+    factor = network.sl_factor
     nodes, columns = injected_ua.shape
-    fed = currents_ua
-    fed[:] = 0.0
+    line = np.zeros(columns)
     for n in range(nodes):
         for c in range(columns):
-            fed[c] = factor[n, c] * (injected_ua[n, c] + fed[c])
-            out[n, c] = fed[c]
+            line[c] = passed(factor[n, c]) * (np.float64(injected_ua[n, c]) + line[c])
+            out[n, c] = line[c]
     for c in range(columns):
-        last = nodes - 1
-        out[last, c] = factor[last, c] * clamps_v[c] + sl[last] * out[last, c]
-    for back in range(1, nodes):
+        currents_ua[c] = line[c]
+        line[c] = clamps_v[c]
+    for back in range(nodes):
         n = nodes - 1 - back
+        ohm = np.float64(network.sl_mohm[n])
         for c in range(columns):
-            out[n, c] = factor[n, c] * out[n + 1, c] + sl[n] * out[n, c]
+            line[c] = passed(factor[n, c]) * line[c] + ohm * np.float64(out[n, c])
+            out[n, c] = line[c]
 
 
 @compiled

@@ -122,7 +122,7 @@ def sums_through_wires(
 
 @compiled
 def renew_gain(cells_uS: NDArray[np.float32], wires: ReadingWires) -> tuple[int, float]:
-    """Gains of these cells into ``wires.gain``; returns steps and residual of `transfer_columns`."""
+    """Gains of these cells into ``wires.gain``; returns what `transfer_columns` does."""
     network = wires.network
     place(cells_uS, wires.shared, wires.plus_column, wires.transistor_mohm, network.cells_uS)
     eliminate(network)

@@ -94,9 +94,7 @@ def pulsed_lines(layout: Layout, plane: int, relaxations: int, supply_ohm: float
     )
 
 
-def block_scratch(
-    layout: Layout, rows: int | None = None, kind: Kind = np.float64
-) -> BlockScratch:
+def block_scratch(layout: Layout, rows: int | None = None, kind: Kind = np.float64) -> BlockScratch:
     """Scratch for any block of an array, as large as its network.
 
     Args:

@@ -100,9 +100,9 @@ def transfer_columns(
             if not shared:
                 p, j = (0 if c % 2 == plus_column else 1), c // 2
             for n in range(nodes):
-                found = np.float64(drawn[row, n])
+                found = float(drawn[row, n])
                 if cells_uS.size:
-                    g = np.float64(cells_uS[p, n, j])
+                    g = float(cells_uS[p, n, j])
                     found = found / g if g > 0.0 else 0.0
                 out[p, n, j] = found
         most, worst = max(most, steps), max(worst, residual)

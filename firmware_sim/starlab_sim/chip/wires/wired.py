@@ -186,9 +186,7 @@ def kind_of(*, exact: bool) -> Kind:
     return np.float64 if exact else np.float32
 
 
-def _pulsing(
-    layout: Layout, grid: Grid, lines: tuple[PulsedLines, PulsedLines]
-) -> PulsingWires:
+def _pulsing(layout: Layout, grid: Grid, lines: tuple[PulsedLines, PulsedLines]) -> PulsingWires:
     drop_mv = block_drops(grid.scratch, (layout.inputs, layout.outputs))
     return PulsingWires(lines=lines, scratch=grid.scratch, drop_mv=drop_mv)
 

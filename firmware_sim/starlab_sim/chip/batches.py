@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 CHUNK_SAMPLES: Final = 512
 """Samples a chunk: 2 to 10 ms."""
 CHUNK_ROWS: Final = 128
-"""Rows that READ takes a chunk: less than a millisecond, and little memory."""
+"""Rows that READ and FORM take a chunk: about a millisecond, and little memory."""
 CHUNK_PULSES: Final = 1_000_000
 """Cell pulses a chunk, at most (but at least one row): 2 to 10 ms."""
 

@@ -107,6 +107,13 @@ class FormingVoltages:
         return drawn_mv
 
 
+def of_life(seed: np.random.SeedSequence, life: int) -> np.random.Generator:
+    """A stream of numbers of its own in each life."""
+    if life:
+        seed = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, life))
+    return np.random.Generator(np.random.PCG64(seed))
+
+
 def fabricate(
     cells_uS: Floats, seed: np.random.SeedSequence, forming: Forming, *, formed: bool
 ) -> None:
@@ -233,7 +240,7 @@ def _traps(geometry: ArrayGeometry, rng: np.random.Generator, noise: TelegraphNo
     period_s = 1.0 / (1.0 / empty_s + 1.0 / full_s)
     return Traps(
         first=first,
-        column=column.astype(np.int64),
+        column=column.astype(np.uint16),
         share=share.astype(np.float32),
         period_ticks=period_s * (1e9 / TICK_NS),
         full=full_s / (empty_s + full_s),

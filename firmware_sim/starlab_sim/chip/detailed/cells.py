@@ -16,7 +16,7 @@ class Traps(NamedTuple):
 
     first: Ticks
     """Index of a row's first trap, (2, inputs + 1); the last entry of a plane ends its last row."""
-    column: Ticks
+    column: NDArray[np.uint16]
     """Column of the cell, (traps,)."""
     share: Floats
     """By which a full trap lowers the conductance, (traps,)."""
@@ -100,7 +100,7 @@ def no_traps(inputs: int) -> Traps:
     """No cell of so many rows has a trap."""
     return Traps(
         first=np.zeros((2, inputs + 1), np.int64),
-        column=np.zeros(0, np.int64),
+        column=np.zeros(0, np.uint16),
         share=np.zeros(0, np.float32),
         period_ticks=np.zeros(0),
         full=np.zeros(0),

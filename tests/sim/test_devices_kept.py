@@ -86,7 +86,7 @@ def bytes_a_cell(effects: Effects) -> float:
         (Effects(wires=Wires()), 64),
         (ALL, 64),
         (replace(ALL, wires=AS_1T1R), 76),
-        (replace(ALL, wires=Wires(mode="exact")), 84),
+        (replace(ALL, wires=Wires(mode="exact")), 85),
     ],
     ids=["ideal", "all but wires", "wires alone", "all", "all, 1T1R", "all, exact"],
 )

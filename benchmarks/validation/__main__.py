@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks import report as machine
 from benchmarks.validation import (
     asymmetry,
+    currents,
     devices,
     energy,
     generators,
@@ -24,6 +25,7 @@ AREAS: Final[Mapping[str, Callable[[], Iterator[Section]]]] = {
     "wires": wires.sections,
     "devices": devices.sections,
     "generators": generators.sections,
+    "currents": currents.sections,
     "safety": safety.sections,
     "energy": energy.sections,
     "published": published.sections,

@@ -13,14 +13,12 @@ from benchmarks.validation.report import Check, Plot, Section
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from starlab_host import Board, Chip, Compliance, balance, calibrate, connect
+from starlab_host import Board, Chip, balance, calibrate, connect
 from starlab_host.calibration import step
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
-from starlab_sim.devices import STEP_VOLTAGE_MV
 from starlab_sim.effects import Effects
 from starlab_sim.supplies import Generators
-from starlab_spec.operations import PulseKind
 from starlab_spec.supplies import CLAMP_OFFSET_MV, SUPPLIES, supply
 from starlab_spec.wire.transactions import get_supply, set_supply, supply_reading
 
@@ -55,12 +53,10 @@ class Bench:
 
 
 def sections() -> Iterator[Section]:
-    """Calibration, balance, settling, load and trip."""
+    """Calibration, balance and settling."""
     yield _calibration()
     yield _balance()
     yield _settling()
-    yield _load()
-    yield _trip()
 
 
 def _calibration() -> Section:
@@ -274,118 +270,5 @@ def _settling() -> Section:
                 "us",
                 high=resolution_s * 1e6 + 1e-6,
             )
-        ],
-    )
-
-
-def _load() -> Section:
-    columns = [1, 10, 25, 50, 75, 100]
-    curves: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    for output_ohm in (0.5, 10.0):
-        bench = Bench(1, {"load_regulation": {"output_ohm": output_ohm}})
-        ideal = Bench(1, {})
-        measured, expected = [], []
-        for row, count in enumerate(columns):
-            mask = np.zeros((2, 784, 100), np.bool_)
-            mask[0, row, :count] = True
-            cells = bench.emulated.chip.conductance_uS(1)
-            load_uS = float(cells[mask].astype(np.float64).sum())
-            moved = [_moved_uS(one, mask) for one in (bench, ideal)]
-            measured.append(moved[0] / moved[1])
-            # by hand: iterate the sag, then the exponential law of the step
-            unloaded_mv = loaded_mv = supply("VBLset").nominal
-            for _ in range(50):
-                loaded_mv = unloaded_mv - output_ohm * loaded_mv * load_uS * 1e-6
-            expected.append(np.exp((loaded_mv - unloaded_mv) / STEP_VOLTAGE_MV))
-        curves[output_ohm] = np.array(measured), np.array(expected)
-        bench.board.close()
-        ideal.board.close()
-    worst = max(float(np.abs(m / e - 1).max()) for m, e in curves.values())
-    return Section(
-        "Load regulation",
-        "SET pulses on more and more columns of a row, at output resistances of 0.5 Ohm (default) "
-        "and 10 Ohm: how far the cells move beside an ideal generator, against a sag that is "
-        "iterated by hand and the exponential law of the step. At the default a full row of cells "
-        "at mid window sags by 1.2 mV and steps by 0.8 % less.",
-        [
-            Check(
-                "greatest relative error of the step",
-                "iterated sag, exp(dV / V0)",
-                worst,
-                high=1e-3,
-                note="single precision of the cells: steps of 0.09 uS at 11 uS",
-            )
-        ],
-        [Plot("generators-load", _LOAD_CAPTION, _load_plot(columns, curves))],
-    )
-
-
-_LOAD_CAPTION: Final = "Step of SET under load, beside that of an ideal generator"
-
-
-def _moved_uS(bench: Bench, mask: NDArray[np.bool_]) -> float:
-    before = bench.emulated.chip.conductance_uS(1)[mask].astype(np.float64)
-    bench.chip.pulse(1, PulseKind.SET, mask)
-    return float((bench.emulated.chip.conductance_uS(1)[mask] - before).mean())
-
-
-def _load_plot(
-    columns: list[int], curves: Mapping[float, tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> Figure:
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for (output_ohm, (measured, expected)), colour in zip(
-        curves.items(), (DARK, LIGHT), strict=True
-    ):
-        axes.plot(columns, expected, "-", color=colour, label=f"{output_ohm:g} Ohm, by hand")
-        axes.plot(columns, measured, "o", color=colour, label=f"{output_ohm:g} Ohm, emulated")
-    axes.set_xlabel("selected columns of the row")
-    axes.set_ylabel("step, relative to no sag")
-    axes.legend(fontsize=8)
-    return figure
-
-
-def _trip() -> Section:
-    limit_ma = 1.0
-    bench = Bench(1, {"current_limit": {"limit_ma": limit_ma}})
-    row_uS = bench.emulated.chip.conductance_uS(1)[0, 0].astype(np.float64)
-    current_ma = row_uS.cumsum() * supply("VBLset").nominal * 1e-6
-    least = int(np.argmax(current_ma > limit_ma)) + 1
-    found = 0
-    for count in range(least - 3, least + 4):
-        mask = np.zeros((2, 784, 100), np.bool_)
-        mask[0, 0, :count] = True
-        bench.emulated.chip.set_conductance_uS(1, np.broadcast_to(row_uS, (2, 784, 100)))
-        try:
-            bench.chip.pulse(1, PulseKind.SET, mask)
-        except Compliance:
-            found = count
-            break
-    faults = bench.board.faults()
-    bench.board.clear_faults()
-    bench.board.bring_up()
-    bench.board.close()
-    return Section(
-        "Current limit",
-        f"A limit of {limit_ma:g} mA on VBLset, and SET pulses on one column more each time. The "
-        "current of a row is that of its selected cells before the operation, under the rail's "
-        "voltage. Above the limit the generator trips: fault latch `over_current`, all drivers "
-        "off; the row is not pulsed, those before it were. Learning steps tune whole blocks of "
-        "rows in parallel; their currents are not watched.",
-        [
-            Check(
-                "columns at which it trips",
-                f"{least}: summed by hand",
-                abs(found - least),
-                "columns apart",
-                high=0,
-            ),
-            Check(
-                "latches afterwards",
-                "over_current alone",
-                float(faults == ("over_current",)),
-                low=1,
-                high=1,
-            ),
         ],
     )

@@ -111,7 +111,7 @@ def by_scipy(one: Circuit, drivers_v: Numbers) -> Direct:
     """
     conductance = 1.0 / one.ohm
     a, b = one.ends.T
-    size = int(one.clamps.max()) + 1
+    size = int(max(one.drivers.max(), one.clamps.max())) + 1
     known = np.zeros(size)
     known[one.drivers.ravel()] = drivers_v.ravel()
     rows, columns = np.concatenate([a, b, a, b]), np.concatenate([a, b, b, a])

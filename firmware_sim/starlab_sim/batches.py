@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim import conditions
-from starlab_sim.chip import Chip, targets_of
+from starlab_sim.chip import Chip, Trip, targets_of
 from starlab_sim.control import Control
 from starlab_sim.memory import Memory, rows_span
+from starlab_sim.over_current import over_current_in_training
 from starlab_sim.register_file import RegisterFile, pack_words
 from starlab_sim.row_pulses import pulse_rows
 from starlab_sim.state import PoweredState
@@ -38,12 +39,26 @@ from starlab_spec.samples import SAMPLE_BYTES
 
 Bytes = NDArray[np.uint8]
 Records = NDArray[np.void]
-Step = Callable[[Bytes, slice, Callable[[int, int], None]], tuple[Records, int]]
-"""Works on some samples: gives a record for each one done, and the pulses applied."""
 
 BLOCK_SAMPLES: Final = 4096
 """Samples between two writes of records to memory: bounds what a batch holds beside it."""
 _TARGET: Final = register("TARGET0").field("target")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of some samples of a batch."""
+
+    records: Records
+    """One for each sample begun."""
+    pulses: int = 0
+    """Applied to all of them."""
+    trip: Trip | None = None
+    """What ended the last of them before it was complete; None: nothing did."""
+
+
+Step = Callable[[Bytes, slice, Callable[[int, int], None]], Part]
+"""Works on some samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,8 @@ class Batch:
         """All samples in order, block by block; records and BATCH_DONE follow.
 
         Raises:
-            Refused: ABORTED.
+            Refused: ABORTED; COMPLIANCE: a current limit tripped in a learning step. The record
+                after those of the complete samples is that of the sample which it ended.
         """
         name = self.operation.name
         done = pulses = 0
@@ -122,12 +138,15 @@ class Batch:
                 self.sample_bytes,
             )
             progress = control.progress(name, offset=done, total=self.count)
-            records, applied = step(samples, block, progress)
+            part = step(samples, block, progress)
             address = self.result_address + done * self.record.itemsize
-            state.memory.write(address, records.tobytes())
-            done += len(records)
-            pulses += applied
+            state.memory.write(address, part.records.tobytes())
+            done += len(part.records) - (part.trip is not None)
+            pulses += part.pulses
             state.registers.put("BATCH_DONE", done)
+            if part.trip is not None:
+                applied = int(part.records["pulses"][-1].sum(dtype=np.int64))
+                raise over_current_in_training(state, part.trip, done, done, self.count, applied)
             if done < block.stop:
                 control.check_complete(name, done, self.count, "samples")
         return _done_and_pulses(done, pulses)
@@ -155,9 +174,7 @@ def batch_inference(
     converters = conditions.converters(state.registers, supplied)
 
     def run(control: Control) -> bytes:
-        def step(
-            samples: Bytes, _: slice, progress: Callable[[int, int], None]
-        ) -> tuple[Records, int]:
+        def step(samples: Bytes, _: slice, progress: Callable[[int, int], None]) -> Part:
             inference = chip.infer(
                 samples,
                 rails=rails,
@@ -165,7 +182,7 @@ def batch_inference(
                 aborted=control.stopped,
                 progress=progress,
             )
-            return batch.records(inference.outputs, inference.hidden), 0
+            return Part(batch.records(inference.outputs, inference.hidden))
 
         return batch.run(state, control, step)
 
@@ -183,9 +200,7 @@ def vmm2(
     converters = conditions.converters(state.registers, supplied)
 
     def run(control: Control) -> bytes:
-        def step(
-            counts: Bytes, _: slice, progress: Callable[[int, int], None]
-        ) -> tuple[Records, int]:
+        def step(counts: Bytes, _: slice, progress: Callable[[int, int], None]) -> Part:
             outputs = chip.vmm2(
                 counts,
                 rails=rails,
@@ -193,7 +208,7 @@ def vmm2(
                 aborted=control.stopped,
                 progress=progress,
             )
-            return batch.records(outputs, counts[: len(outputs)]), 0
+            return Part(batch.records(outputs, counts[: len(outputs)]))
 
         return batch.run(state, control, step)
 
@@ -217,9 +232,7 @@ def batch_training(
     admitted = state.interlock.admit_training(chip, converters, tuning, batch.count)
 
     def run(control: Control) -> bytes:
-        def step(
-            samples: Bytes, block: slice, progress: Callable[[int, int], None]
-        ) -> tuple[Records, int]:
+        def step(samples: Bytes, block: slice, progress: Callable[[int, int], None]) -> Part:
             training = chip.train(
                 samples,
                 targets_at(block),
@@ -237,7 +250,8 @@ def batch_training(
             records = batch.records(training.outputs, training.hidden)
             records["pulses"][:, 0] = training.pulses1
             records["pulses"][:, 1] = training.pulses2
-            return records, int(records["pulses"].sum(dtype=np.int64))
+            applied = int(records["pulses"].sum(dtype=np.int64))
+            return Part(records, applied, training.trip)
 
         with admitted:
             return batch.run(state, control, step)

@@ -5,7 +5,7 @@ whole voltage of the driving rail: an upper bound of the current, since transist
 not counted. The chip pulses "+" cells, then "-" cells of a row; both at the voltage that is left
 under the heavier of the two loads (approximation: the lighter one sags less, by less than the sag
 itself). Sag is the fixed point V = V0 - R V G of an ohmic load. Learning steps tune whole blocks of
-rows at once; their currents are a matter of the wires, not of this module.
+rows at once: the chip's kernels know what their passes draw, and `over_current` what then follows.
 """
 
 from dataclasses import replace
@@ -19,16 +19,10 @@ from starlab_sim.chip import Chip
 from starlab_sim.chip.batches import Progress
 from starlab_sim.control import Control
 from starlab_sim.devices import PulseConditions
-from starlab_sim.errors import Refused
-from starlab_sim.faults import OVER_CURRENT
+from starlab_sim.over_current import over_current
 from starlab_sim.state import PoweredState
-from starlab_spec.errors import LimitExceeded
 from starlab_spec.operations import PulseKind
-from starlab_spec.supplies import supply
-from starlab_spec.wire.transactions import Status
 
-RAILS: Final = {PulseKind.SET: "VBLset", PulseKind.RESET: "VSLreset", PulseKind.FORM: "VBLform"}
-"""The rail that drives the current of a pulse [C]; gates draw none."""
 _MA_PER_MV_uS: Final = 1e-6
 """Microsiemens times millivolt is nanoampere."""
 
@@ -87,9 +81,8 @@ def pulse_rows(
         )
     cells_uS = chip.conductance_uS(array)[:, first_row : first_row + rows]
     loads_uS = row_loads_uS(cells_uS, mask)
-    regulation, limit = effects.load_regulation, effects.current_limit
-    output_ohm = 0.0 if regulation is None else regulation.output_ohm
-    loaded_mv, current_ma = under_load(pulse.amplitude_mv, loads_uS, output_ohm)
+    limit = effects.current_limit
+    loaded_mv, current_ma = under_load(pulse.amplitude_mv, loads_uS, effects.output_ohm)
     tripping = rows
     if limit is not None and (current_ma > limit.limit_ma).any():
         tripping = int(np.argmax(current_ma > limit.limit_ma))
@@ -113,10 +106,6 @@ def pulse_rows(
             progress(done, rows)
     if tripping < rows:
         assert limit is not None  # noqa: S101 - it has just tripped
-        channel = supply(RAILS[kind])
-        drawn = round(float(current_ma[tripping]), 4)
-        exceeded = LimitExceeded(f"{channel.name} current", drawn, limit.limit_ma, "mA")
-        state.trip(OVER_CURRENT, channel.index)
         where = f"in row {first_row + tripping}, after {done} of {rows} rows"
-        raise Refused(Status.COMPLIANCE, f"{exceeded}, {where}")
+        raise over_current(state, kind, float(current_ma[tripping]), limit, where)
     return done

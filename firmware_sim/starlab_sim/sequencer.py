@@ -13,6 +13,7 @@ from starlab_sim import batches, conditions
 from starlab_sim.chip import Chip
 from starlab_sim.control import Control
 from starlab_sim.errors import Refused
+from starlab_sim.over_current import over_current_in_training
 from starlab_sim.register_file import pack_words
 from starlab_sim.row_pulses import pulse_rows
 from starlab_sim.selection import selection
@@ -141,7 +142,8 @@ def _inference(state: PoweredState, chip: Chip, supplied: conditions.Supplied) -
 
 def _training_step(state: PoweredState, chip: Chip, supplied: conditions.Supplied) -> Run:
     registers = state.registers
-    samples = _samples(state, registers.get("TRAINING_INDEX", "index"), 1)
+    index = registers.get("TRAINING_INDEX", "index")
+    samples = _samples(state, index, 1)
     targets = [registers.get(f"TARGET{i}", "target") for i in range(ARRAY2.outputs)]
     rails = conditions.rails(supplied)
     converters = conditions.converters(registers, supplied)
@@ -160,6 +162,9 @@ def _training_step(state: PoweredState, chip: Chip, supplied: conditions.Supplie
                 tuning=tuning,
                 aborted=control.stopped,
             )
+        if training.trip is not None:
+            applied = int(training.pulses1[0]) + int(training.pulses2[0])
+            raise over_current_in_training(state, training.trip, index, 0, 1, applied)
         control.check_complete("BP", len(training.outputs), 1, "samples")
         return pack_outputs(training.outputs[0])
 

@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from starlab_host.board import Board
 from starlab_host.commands import samples_per_command
-from starlab_host.errors import Aborted, BoardRefused, LinkError, LinkLost, OutcomeUnknown
+from starlab_host.errors import (
+    Aborted,
+    BoardRefused,
+    Compliance,
+    LinkError,
+    LinkLost,
+    OutcomeUnknown,
+)
 from starlab_spec.wire.transactions import Opcode, Transaction
 
 
@@ -31,7 +38,9 @@ def run_batch(
         Shape (count,).
 
     Raises:
-        BoardRefused: With ``done``, the number of samples that were finished.
+        BoardRefused: With ``done``, the number of samples that were finished. After a
+            :class:`Compliance` the next one has had the pulses that its message names; after any
+            other none.
         OutcomeUnknown, LinkLost: The message says which samples were finished.
     """
     records = np.empty(count, record)
@@ -41,10 +50,11 @@ def run_batch(
         try:
             results = board.execute(command(part), on_progress=_shifted(on_progress, first, count))
         except BoardRefused as error:
-            done = first
-            if isinstance(error, Aborted) and error.opcode == Opcode.START:
+            done, rest = first, ""
+            if isinstance(error, Aborted | Compliance) and error.opcode == Opcode.START:
                 done += board.read_register("BATCH_DONE")
-            message = f"{error.message}; {done} of {count} samples are done"
+                rest = f", sample {done} in part" if isinstance(error, Compliance) else ""
+            message = f"{error.message}; {done} of {count} samples are done{rest}"
             raise type(error)(error.status, message, opcode=error.opcode, done=done) from error
         except OutcomeUnknown as error:
             message = f"samples {first}..{part.stop - 1} of {count} are in doubt, those before done"

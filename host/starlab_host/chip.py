@@ -327,7 +327,8 @@ class Chip:
             SpecError: Nothing was sent.
             NotFormed: More than half of an array's cells are virgin; nothing was learned.
             BoardRefused: Its ``done`` says how many samples were learned before; :class:`Aborted`
-                where someone stopped it.
+                where someone stopped it. :class:`Compliance`: a current limit tripped in the sample
+                after those; the message says how many pulses this one has had.
             OutcomeUnknown: The message says how many samples were surely learned.
         """
         samples = safety.check_samples(inputs)

@@ -96,7 +96,8 @@ class BoardRefused(StarlabHostError):
         status: What kind of refusal.
         message: The board's own words.
         opcode: The transaction that was refused; those before it were executed.
-        done: Samples of the same call that were finished before; they stay done.
+        done: Samples of the same call that were finished before; they stay done. The one after
+            them has had no pulse, but where a current limit tripped: then the message tells.
     """
 
     def __init__(self, status: int, message: str, *, opcode: int = 0, done: int = 0) -> None:
@@ -144,7 +145,11 @@ class HardwareFault(BoardRefused):
 
 
 class Compliance(BoardRefused):
-    """A generator's current limit tripped: which one, its current and the limit. It is latched."""
+    """A generator's current limit tripped: which one, its current and the limit. It is latched.
+
+    What would have drawn the current was not done; what came before it was, and the message says
+    how much that is: rows, or samples and the pulses of the sample in which it happened.
+    """
 
 
 class NotReady(BoardRefused):

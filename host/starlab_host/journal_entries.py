@@ -8,7 +8,9 @@ class EntryState(StrEnum):
     """What is known of a command.
 
         sent ──┬── done         the board executed all of it
-               ├── refused      the board refused a transaction of it; those before were executed
+               ├── refused      the board refused a transaction of it; those before were executed.
+               │                An operation that was stopped or has tripped was executed as far as
+               │                the detail says
                ├── not_sent     it was never executed, and never will be under this message id
                └── unknown      it may have been executed: read back
                       └── resolved   somebody has read back; `acknowledge` says so

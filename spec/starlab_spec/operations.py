@@ -96,7 +96,9 @@ class TargetMode(IntEnum):
 OUTPUT_BYTES: Final = 4 * ARRAY2.outputs
 """Batch records start with the ten outputs: signed big-endian 32-bit words."""
 TRAINING_RECORD: Final = np.dtype([("outputs", ">i4", (ARRAY2.outputs,)), ("pulses", ">u4", (2,))])
-"""What BATCH_TRAINING leaves per sample: outputs before the update; pulses on arrays 1 and 2."""
+"""What BATCH_TRAINING leaves per sample: outputs before the update; pulses on arrays 1 and 2. Where
+a current limit trips (status COMPLIANCE), BATCH_DONE counts the complete samples, and the record
+after theirs is that of the sample in which it tripped, with the pulses that this one has had."""
 INFERENCE_RECORD: Final = np.dtype([("outputs", ">i4", (ARRAY2.outputs,))])
 """What BATCH_INFERENCE and VMM2 leave per sample."""
 

@@ -1,10 +1,12 @@
 """Supplies that are not ideal, by the API: settling, calibration, balance, a current limit."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from tests.api.conftest import Emulator
@@ -139,6 +141,37 @@ def test_a_tripped_current_limit_is_a_latched_fault(board: TestClient) -> None:
     pulse["columns"] = "0:10"
     assert board.post("/arrays/1/pulse", json=pulse).json() == {"pulses": 10}
     board.post("/emulator", json={"effects": GENERATORS}).raise_for_status()
+
+
+def test_a_limit_that_trips_while_a_batch_is_learned_tells_samples_and_pulses(
+    tmp_path: Path,
+) -> None:
+    base = "http://testserver/api/v1/boards/emu0"
+    pixels = np.random.default_rng(1).random((12, 784)) < np.linspace(0.02, 0.5, 12)[:, None]
+    body = {"inputs": pixels.astype(int).tolist(), "labels": [*range(10), 0, 1]}
+    settings = {"th": 1, "th1_uS": 0.1, "output_activation": "none"}
+    effects = {"current_limit": {"limit_ma": 30}}
+    with TestClient(create_app(settings_of(tmp_path, effects)), base_url=base) as board:
+        board.patch("/settings", json=settings).raise_for_status()
+        before = board.get("/counters").json()
+        reply = board.post("/train-step", json=body)
+        problem, after = reply.json(), board.get("/counters").json()
+        assert (reply.status_code, problem["type"]) == (409, "fault-latched")
+        done, detail = problem["done"], problem["detail"]
+        assert 1 < done < 12
+        assert after["operations"]["training"] - before["operations"]["training"] == done
+        assert f"; {done} of 12 samples are done, sample {done} in part (COMPLIANCE)" in detail
+        assert re.search(
+            rf"for sample {done}, after {done} of 12 samples and \d+ pulses for", detail
+        )
+        assert board.get("").json()["faults"] == ["over_current"]
+        refused = board.post("/train-step", json=body)
+        assert (refused.json()["type"], refused.json().get("done")) == ("fault-latched", None)
+        assert board.get("/counters").json()["pulses"] == after["pulses"]
+    with Journal(tmp_path / "journals" / "emulator.sqlite") as kept:
+        (entry,) = [e for e in kept.newest() if "mA is above the 30 mA limit" in e.detail]
+    assert entry.state is EntryState.REFUSED
+    assert entry.detail in detail
 
 
 def test_a_server_with_all_effects_works() -> None:

@@ -15,6 +15,7 @@ from starlab_host import (
     BoardAway,
     BoardRefused,
     Chip,
+    Compliance,
     HardwareFault,
     Journal,
     LinkError,
@@ -29,6 +30,7 @@ from starlab_host.authors import AuthorsSession
 from starlab_host.journal_entries import EntryState
 from starlab_host.links import AuthorsAddress
 from starlab_sim import Specimen
+from starlab_sim.effects import Effects
 from starlab_sim.emulator_commands import FaultRequest
 from starlab_spec import LimitExceeded, Unsafe
 from starlab_spec.operations import Operation, PulseKind, pack_mask
@@ -324,6 +326,23 @@ def test_an_abort_stops_between_two_samples(chip: Chip, board: Board) -> None:
         chip.train_step(digits(40), labels=[0] * 40, on_progress=stop)
     assert stopped.value.done == 5
     assert done == [1, 2, 3, 4, 5]
+
+
+def test_a_limit_that_trips_while_it_learns_tells_which_sample_is_in_part() -> None:
+    pixels = np.random.default_rng(3).random((8, 784)) < np.linspace(0.02, 0.5, 8)[:, None]
+    effects = Effects.read({"current_limit": {"limit_ma": 30.0}})
+    with AuthorsBench(Specimen(seed=5, effects=effects)) as bench:
+        spread(bench)
+        with connect(bench.url) as board:
+            chip = Chip(board)
+            chip.infer(digits(1))
+            steps = bench.board.chip.counters.training_steps
+            with pytest.raises(Compliance, match="BP ended without a result: COMPLI") as refusal:
+                chip.train_step(pixels.astype(np.uint8), labels=[0] * 8)
+            done = refusal.value.done
+            assert 0 < done < 8
+            assert bench.board.chip.counters.training_steps == steps + done
+            assert f"; {done} of 8 samples are done, sample {done} in part" in str(refusal.value)
 
 
 def test_status_is_told_while_a_command_runs(chip: Chip, board: Board) -> None:

@@ -12,6 +12,7 @@ from starlab_host import memory, safety
 from starlab_host.commands import samples_per_command
 from starlab_host.errors import (
     Aborted,
+    Compliance,
     HardwareFault,
     LinkLost,
     NotFormed,
@@ -20,6 +21,7 @@ from starlab_host.errors import (
 )
 from starlab_host.settings import Settings
 from starlab_sim import Specimen
+from starlab_sim.effects import Effects
 from starlab_spec import ARRAY1, ARRAY2, MINUS, PLUS, LimitExceeded, SpecError, stellar
 from starlab_spec.operations import TRAINING_RECORD, Activation, PulseKind, Scheme
 from starlab_spec.supplies import NOMINAL_READ_MV
@@ -506,6 +508,34 @@ def test_a_fault_in_a_later_command_tells_how_many_samples_were_learned(
     with pytest.raises(HardwareFault, match="30 of 45 samples are done") as refusal:
         bench.chip.train_step(images(45), labels=np.arange(45) % 10)
     assert refusal.value.done == 30
+
+
+def test_a_tripped_limit_tells_how_many_samples_were_learned_and_which_in_part(
+    small_commands: int,
+) -> None:
+    pixels, labels = images(45), np.arange(45) % 10
+    pixels[:small_commands] = 0  # no pulse
+    pixels[small_commands : small_commands + 3, 100:] = 0
+    effects = Effects.read({"current_limit": {"limit_ma": 20.0}})
+    bench = Bench(Specimen(seed=3, effects=effects))
+    scatter(bench)
+    bench.chip.change_settings(th=1, th1_uS=0.1)
+    with pytest.raises(Compliance) as refusal:
+        bench.chip.train_step(pixels, labels=labels)
+    done = refusal.value.done
+    pulses, text = bench.pulses, str(refusal.value)
+    assert done == bench.emulated.chip.counters.training_steps
+    assert done >= small_commands + 3
+    assert f"{done} of 45 samples are done, sample {done} in part (COMPLIANCE)" in text
+    within = done - small_commands
+    assert f"for sample {within}, after {within} of 10 samples and " in text
+    assert bench.board.faults() == ("over_current",)
+
+    # the record after those of the complete samples accounts for the rest
+    kept = bench.board.read_memory(memory.RECORDS.address, (within + 1) * TRAINING_RECORD.itemsize)
+    records = np.frombuffer(kept, TRAINING_RECORD)["pulses"].sum(axis=1)
+    assert records.sum() == pulses
+    assert f" and {records[-1]} pulses for this one" in text
 
 
 @pytest.mark.parametrize(

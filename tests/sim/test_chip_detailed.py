@@ -21,10 +21,12 @@ from starlab_sim.chip.readout import readout
 from starlab_sim.chip.store import Volatile
 from starlab_sim.devices import Forming, preset, step_factor
 from starlab_sim.effects import (
+    CurrentLimit,
     CycleNoise,
     Effects,
     FormingStatistics,
     GateCompliance,
+    LoadRegulation,
     ReadNoise,
     Retention,
     Spread,
@@ -44,10 +46,12 @@ NEUTRAL: dict[str, Any] = {
     "gate": GateCompliance(),
     "wear": Wear(endurance_pulses=1e15, exponent=10.0),
     "retention": Retention(relaxation_per_decade=0.0, walk_uS=0.0, interval_s=0.01),
-    "read_noise": ReadNoise(temperature_k=0.0, converter_codes=0.0),
+    "read_noise": ReadNoise(temperature_k=0.0, converter_codes=0.0, comparator_uS=0.0),
     "telegraph": TelegraphNoise(fraction=0.0),
+    "load_regulation": LoadRegulation(output_ohm=0.0),
+    "current_limit": CurrentLimit(limit_ma=1e4),
 }
-"""Every effect of cells and of reading, so weak that it does nothing."""
+"""Every effect of cells, of reading and of currents, so weak that it does nothing."""
 RAILS = Rails()
 CONVERTERS = Converters(bits2=6, integration1_ns=250)
 FORM = RAILS.pulse(PulseKind.FORM, 12_800)
@@ -161,6 +165,7 @@ def test_a_gain_scales_what_read_sees() -> None:
         np.array([1]),
         4,
         np.array([0.227]),
+        0.0,
         0.227 * 25.5,
         gain,
         array.traps,

@@ -4,7 +4,7 @@
     ├── InvalidInput         what was asked makes no sense; nothing was done     (also ValueError)
     │   └── LimitExceeded    a value outside a stated limit: value, limit, channel
     ├── NotFound             no such board, array, supply or register            (also LookupError)
-    ├── Refused              server or board will not do it now; nothing was done
+    ├── Refused              server or board will not do it now; nothing was done, but see Conflict
     │   ├── AccessDenied     not allowed to this user
     │   ├── Conflict         not formed, not ready, busy, fault or emergency stop latched
     │   └── Locked           somebody else holds the board
@@ -85,7 +85,7 @@ class NotFound(StarlabError, LookupError):
 
 
 class Refused(StarlabError):
-    """Server or board will not do it now; nothing was done."""
+    """Server or board will not do it now; nothing was done, but see :class:`Conflict`."""
 
 
 class AccessDenied(Refused):
@@ -93,7 +93,16 @@ class AccessDenied(Refused):
 
 
 class Conflict(Refused):
-    """Array not formed, board not ready or busy, fault or emergency stop latched."""
+    """Array not formed, board not ready or busy, fault or emergency stop latched.
+
+    Nothing was done, but where a current limit tripped while the operation ran: then what came
+    before stays done, and the message says how much that is.
+    """
+
+    @property
+    def done(self) -> int:
+        """Samples of the call that were finished before; after a trip the next one is in part."""
+        return int(self.problem.get("done", 0))
 
 
 class Locked(Refused):

@@ -1,6 +1,6 @@
 """The emulated chip: cells, converters, learning, energy. Knows no register and no frame."""
 
-from starlab_sim.chip.batches import Aborted, Inference, Progress, Training
+from starlab_sim.chip.batches import Aborted, Inference, Progress, Training, Trip
 from starlab_sim.chip.beside_store import (
     generators,
     noise_states,
@@ -47,6 +47,7 @@ __all__ = [
     "Schedule",
     "Store",
     "Training",
+    "Trip",
     "Tuning",
     "TuningStep",
     "Volatile",

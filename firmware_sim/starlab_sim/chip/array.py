@@ -41,18 +41,8 @@ from starlab_spec.geometry import (
 )
 from starlab_spec.operations import PulseKind
 
-_DETAILED: Final = (
-    "wires",
-    "spread",
-    "stuck",
-    "forming",
-    "gate",
-    "wear",
-    "retention",
-    "read_noise",
-    "telegraph",
-)
-"""Effects for which the plain kernels know too little of cells or of reading."""
+_PLAIN: Final = ("cycle_noise", "channel_errors", "settling", "channel_noise")
+"""Effects of which the plain kernels know all they need of cells, of reading and of currents."""
 
 
 class CellArray:
@@ -133,7 +123,7 @@ class CellArray:
         self.traits: Traits | None = None
         self.wires: Wired | None = None  # those of before make room
         self.wires = wires_of(self.geometry, effects)
-        if any(name in _DETAILED for name in effects.on):
+        if any(name not in _PLAIN for name in effects.on):
             self.traits = traits(self.geometry, self._traits_seed, effects)
 
     @property
@@ -159,7 +149,8 @@ class CellArray:
     @property
     def reads_plainly(self) -> bool:
         """Whether the plain kernels do for reading: a cell's conductance is all that counts."""
-        return self.effects.read_noise is None and self.effects.telegraph is None
+        effects = self.effects
+        return effects.read_noise is None and effects.telegraph is None and not effects.output_ohm
 
     def read_uS(self, rows: slice, planes: Sequence[int]) -> NDArray[np.float32]:
         """What READ sees of the cells of some rows and planes, (2, rows, outputs)."""

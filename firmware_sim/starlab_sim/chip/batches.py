@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_spec.errors import ShapeError
+from starlab_spec.operations import PulseKind
 
 Aborted = Callable[[], bool]
 """Asked between chunks of a few milliseconds; True stops the operation there."""
@@ -39,8 +40,22 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class Trip:
+    """Where a generator's current limit ended learning: the pass was not applied."""
+
+    array: int
+    """1 or 2."""
+    kind: PulseKind
+    """SET or RESET."""
+    plane: int
+    """PLUS or MINUS: the cells of the pass."""
+    current_ma: float
+    """What it would have drawn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
-    """Result of learning steps, one row per sample done."""
+    """Result of learning steps, one row per sample begun."""
 
     hidden: NDArray[np.uint8]
     """Hidden pulse counts before the update, (done, 100)."""
@@ -51,7 +66,14 @@ class Training:
     pulses2: NDArray[np.int32]
     """Pulses on array 2, (done,)."""
     phase: int
-    """Phase of the next sample."""
+    """Phase of the next sample; after a trip that of the sample which it ended."""
+    trip: Trip | None = None
+    """What ended the last sample, which then has had the passes before it; None: nothing did."""
+
+    @property
+    def done(self) -> int:
+        """How many samples were learned in full."""
+        return len(self.outputs) - (self.trip is not None)
 
 
 def chunks(

@@ -359,7 +359,8 @@ class Chip:
             progress: Told the samples done.
 
         Returns:
-            What each sample done gave and took, and the phase of the next one.
+            What each sample begun gave and took, and the phase of the next one. All are done, but
+            those that were aborted, and those from the one on in which a current limit tripped.
 
         Raises:
             ShapeError: Arrays of other shapes, or of different length.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip.constants import CONSTANTS
 from starlab_sim.chip.converters import READ_BITS, Converters
-from starlab_sim.chip.learning import Tuning
+from starlab_sim.chip.learning import PASSES, Tuning
 from starlab_sim.devices import PulseConditions
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.operations import PulseKind
@@ -101,4 +101,19 @@ def tuning_ticks(tuning: Tuning) -> NDArray[np.int64]:
                     (part.minus_kind, part.minus_count),
                 ):
                     ticks[phase, index, kind] += count * pulse_ticks(arrays[index][kind])
+    return ticks
+
+
+def ticks_before(
+    tuning: Tuning, phase: int, array: int, kind: PulseKind, plane: int
+) -> NDArray[np.int64]:
+    """Clock cycles of the passes on one sample that come before one of them, (arrays, kinds)."""
+    arrays = ((tuning.set1, tuning.reset1), (tuning.set2, tuning.reset2))
+    counts = tuning.schedule.pulse_counts()[phase]
+    ticks = np.zeros((2, len(PulseKind)), np.int64)
+    for index, pulses in enumerate(arrays):
+        for one, cells, direction in PASSES:
+            if (index + 1, one, cells) == (array, kind, plane):
+                return ticks
+            ticks[index, one] += counts[index, cells, direction] * pulse_ticks(pulses[one])
     return ticks

@@ -22,7 +22,7 @@ from starlab_sim.chip.batches import (
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import READ, Meter
 from starlab_sim.chip.detailed.noise import forward_noises, read_noise
-from starlab_sim.chip.readout import readout
+from starlab_sim.chip.readout import Readout, readout
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY1, ARRAY2, MINUS
 from starlab_spec.samples import SAMPLE_BYTES
@@ -129,6 +129,7 @@ class Forward:
             np.array(planes, np.int64),
             0,
             np.array(voltages),
+            array.effects.output_ohm * 1e-6,
             self.converters.read_full_scale_ua(number),
             detailed.NO_GAIN,
             array.traps.of_rows(rows),
@@ -145,7 +146,7 @@ class Forward:
     def multiply1(self, array1: CellArray, samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Array 1 alone."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(self.rails, self.converters, differential=array1.differential)
+        settings = self._readout(array1)
         energy_j, ticks_each = self.meter.reading_j, energy.multiply1_ticks(self.converters)
         noise, _ = forward_noises(array1.effects.read_noise, self.converters)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
@@ -175,7 +176,7 @@ class Forward:
     def multiply2(self, array2: CellArray, hidden: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Array 2 alone."""
         hidden = batch("hidden counts", hidden, np.uint8, ARRAY2.inputs)
-        settings = readout(self.rails, self.converters)
+        settings = self._readout(array2)
         energy_j, ticks_each = self.meter.reading_j, energy.inference_ticks(self.converters)
         _, noise = forward_noises(array2.effects.read_noise, self.converters)
         outputs = np.empty((len(hidden), ARRAY2.outputs), np.int32)
@@ -205,7 +206,7 @@ class Forward:
     def infer(self, array1: CellArray, array2: CellArray, samples: NDArray[np.uint8]) -> Inference:
         """Both arrays."""
         samples = batch("samples", samples, np.uint8, SAMPLE_BYTES)
-        settings = readout(self.rails, self.converters, differential=array1.differential)
+        settings = self._readout(array1)
         hidden = np.empty((len(samples), ARRAY1.outputs), np.uint8)
         outputs = np.empty((len(samples), ARRAY2.outputs), np.int32)
 
@@ -242,6 +243,14 @@ class Forward:
 
         done = self._each(run, len(samples), ticks_each)
         return Inference(hidden=hidden[:done], outputs=outputs[:done])
+
+    def _readout(self, array: CellArray) -> Readout:
+        return readout(
+            self.rails,
+            self.converters,
+            differential=array.differential,
+            output_ohm=array.effects.output_ohm,
+        )
 
     def _each(self, run: Callable[[slice], None], total: int, ticks_each: int) -> int:
         def size(_: int) -> int:

@@ -21,6 +21,13 @@ RISING: Final = 0
 """Index of weights whose update is positive."""
 FALLING: Final = 1
 """Index of weights whose update is negative."""
+PASSES: Final = (
+    (int(PulseKind.SET), PLUS, RISING),
+    (int(PulseKind.SET), MINUS, FALLING),
+    (int(PulseKind.RESET), MINUS, RISING),
+    (int(PulseKind.RESET), PLUS, FALLING),
+)
+"""Kind, plane and direction of the passes of a tuning step, in order [O]."""
 
 
 class Rules(NamedTuple):

@@ -42,15 +42,22 @@ class Readout(NamedTuple):
     """Energy of comparing the error of one hidden unit."""
     column2_j: float
     """Energy of driving both lines of a column pair of array 2."""
+    output_mohm: float
+    """Output resistance of VBL27 and VBL23; 0: they do not sag."""
+    differential: bool
+    """Whether "-" cells of array 1 load VBL23, and not VBL27."""
 
 
-def readout(rails: Rails, converters: Converters, *, differential: bool = True) -> Readout:
+def readout(
+    rails: Rails, converters: Converters, *, differential: bool = True, output_ohm: float = 0.0
+) -> Readout:
     """A forward pass at these rails with these converters.
 
     Args:
         rails: VBL27, VBL23 and the clamp.
         converters: Integrators and ADCs.
         differential: Whether "-" cells of array 1 have the voltage of VBL23: 2T2R.
+        output_ohm: Output resistance of these rails.
     """
     plus_v = rails.read_plus_mv * 1e-3
     minus_v = rails.read_minus_mv * 1e-3 if differential else plus_v
@@ -71,4 +78,6 @@ def readout(rails: Rails, converters: Converters, *, differential: bool = True) 
         back2_j=energy.cell_energy_j(plus_v, energy.BACKWARD_TICKS * TICK_NS),
         comparison_j=energy.COMPARISONS * energy.ADC_STEP_J,
         column2_j=2 * energy.line_energy_j(plus_v),
+        output_mohm=output_ohm * 1e-6,
+        differential=differential,
     )

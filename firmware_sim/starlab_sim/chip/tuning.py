@@ -134,6 +134,27 @@ def output_columns(
 
 
 @compiled
+def output_floor(y1: NDArray[np.uint8], rules: Rules) -> float:
+    """C1 in hidden codes: below it a hidden unit drives no update of array 2."""
+    if rules.c1_relative:
+        return rules.c1 * np.float64(y1.max()) / 1000.0
+    return rules.c1
+
+
+@compiled
+def compared(
+    back_uS: float, j: int, rules: Rules, columns1: Columns, found1: NDArray[np.int64]
+) -> None:
+    """List a column of array 1 by the error that reached its hidden unit."""
+    if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
+        columns1[RISING, found1[RISING]] = j
+        found1[RISING] += 1
+    elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
+        columns1[FALLING, found1[FALLING]] = j
+        found1[FALLING] += 1
+
+
+@compiled
 def driven_back(
     cells2: Conductance,
     y1: NDArray[np.uint8],
@@ -157,15 +178,13 @@ def driven_back(
     on = 0
     if found2[RISING] + found2[FALLING] == 0:
         return 0
-    floor = rules.c1
-    if rules.c1_relative:
-        floor = rules.c1 * np.float64(y1.max()) / 1000.0
+    floor = output_floor(y1, rules)
     driven_uS = 0.0
-    compared = 0
+    units = 0
     for j in range(y1.shape[0]):
         if y1[j] == 0:
             continue
-        compared += 1
+        units += 1
         if y1[j] >= floor:
             rows2[on] = j
             on += 1
@@ -180,14 +199,9 @@ def driven_back(
             up_uS, down_uS = np.float64(cells2[PLUS, j, k]), np.float64(cells2[MINUS, j, k])
             back_uS -= up_uS - down_uS
             driven_uS += up_uS + down_uS
-        if back_uS > 0.0 and back_uS >= rules.hidden_threshold_uS:
-            columns1[RISING, found1[RISING]] = j
-            found1[RISING] += 1
-        elif back_uS < 0.0 and back_uS <= -rules.hidden_threshold_uS:
-            columns1[FALLING, found1[FALLING]] = j
-            found1[FALLING] += 1
+        compared(back_uS, j, rules, columns1, found1)
     reading_j[CELLS] += readout.back2_j * driven_uS
-    reading_j[CONVERTERS] += readout.comparison_j * compared
+    reading_j[CONVERTERS] += readout.comparison_j * units
     reading_j[LINES] += readout.column2_j * (found2[RISING] + found2[FALLING])
     return on
 

@@ -111,6 +111,11 @@ class Effects:
         """The effects that are on, by name."""
         return tuple(name for name in EFFECTS if getattr(self, name) is not None)
 
+    @property
+    def output_ohm(self) -> float:
+        """Output resistance of the generators; 0: they give the same under any load."""
+        return 0.0 if self.load_regulation is None else self.load_regulation.output_ohm
+
     def json(self) -> dict[str, Any]:
         """As :meth:`read` takes it: the effects that are on, with all parameters."""
         return {name: asdict(getattr(self, name)) for name in self.on}

@@ -150,13 +150,19 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class ReadNoise:
-    """Noise of a current that is integrated and converted."""
+    """Noise of a current that is integrated, and converted or compared."""
 
     temperature_k: float = parameter(
         300.0, "temperature of the thermal noise of the cells", unit="K", high=500.0
     )
     converter_codes: float = parameter(
         0.3, "standard deviation of a conversion, in its own codes", unit="codes", high=100.0
+    )
+    comparator_uS: float = parameter(
+        0.1,
+        "standard deviation of comparing an error that was driven back, in conductance of array 2",
+        unit="uS",
+        high=100.0,
     )
 
 

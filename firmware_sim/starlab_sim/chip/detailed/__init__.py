@@ -15,6 +15,7 @@ from starlab_sim.chip.detailed.cells import (
     Pulse,
     Traps,
 )
+from starlab_sim.chip.detailed.feed import Feed, feed_of
 from starlab_sim.chip.detailed.forward import (
     infer_batch,
     multiply1_batch,
@@ -29,11 +30,13 @@ __all__ = [
     "NO_FORMING_VOLTAGES",
     "NO_GAIN",
     "Cells",
+    "Feed",
     "ForwardCells",
     "Noise",
     "Pulse",
     "Traps",
     "age",
+    "feed_of",
     "form_rows",
     "infer_batch",
     "multiply1_batch",

@@ -88,6 +88,17 @@ class Noise(NamedTuple):
     """Variance that each microsiemens of the column adds, in squared codes."""
 
 
+class BackwardNoise(NamedTuple):
+    """Noise of comparing an error that was driven back."""
+
+    on: bool
+    """Whether numbers are drawn."""
+    comparator_uS: float
+    """Standard deviation of a comparator, in driven conductance."""
+    thermal_uS: float
+    """Variance that each microsiemens of the bit line adds, in squared microsiemens."""
+
+
 NO_GAIN: Final = np.zeros((0, 0, 0), np.float32)
 """Wires that are ideal: every cell contributes its whole current to its column."""
 NO_DROP: Final = np.zeros((0, 0, 0), np.float32)

@@ -1,4 +1,8 @@
-"""Compiled forward path of cells that are not ideal. Changes no cell.
+"""Compiled forward path of cells that are not ideal, from rails that sag. Changes no cell.
+
+The rails' load is what the sums of conductances say. Through wires these count the current that
+reaches the clamps, or (where each vector is solved) that of cells without wires, between which the
+rail's own lies: cells of rows that are off draw off some of it.
 
 Every conversion draws one normal number, if there is noise: array 1 by column; array 2 in all
 2^N1 - 1 slots: by run of slots with the same rows, by column, "+" before "-", by slot; READ by row,
@@ -33,6 +37,12 @@ def sigma_codes(noise: Noise, column_uS: float) -> float:
     """Noise of a conversion whose column has some conductance in all."""
     converter = noise.converter_codes
     return math.sqrt(converter * converter + noise.thermal_codes2 * column_uS)
+
+
+@compiled
+def left_by(load_uS: float, output_mohm: float) -> float:
+    """Share of its voltage that a rail gives to an ohmic load."""
+    return 1.0 / (1.0 + output_mohm * load_uS)
 
 
 @compiled
@@ -92,8 +102,15 @@ def convert1(
 ) -> float:
     """Sums of array 1 into hidden codes. Returns the cells' energy in J."""
     levels, full_scale_ua = readout.levels1, readout.full_scale1_ua
+    plus_uS, minus_uS = float(plus.sum()), float(minus.sum())
+    if readout.differential:
+        plus_left = left_by(plus_uS, readout.output_mohm)
+        minus_left = left_by(minus_uS, readout.output_mohm)
+    else:
+        plus_left = minus_left = left_by(plus_uS + minus_uS, readout.output_mohm)
+    plus_v, minus_v = readout.plus_v * plus_left, readout.minus_v * minus_left
     for j in range(hidden.shape[0]):
-        current_ua = readout.plus_v * plus[j] - readout.minus_v * minus[j]
+        current_ua = plus_v * plus[j] - minus_v * minus[j]
         if noise.on:
             sigma = sigma_codes(noise, plus[j] + minus[j])
             hidden[j] = np.uint8(
@@ -101,19 +118,20 @@ def convert1(
             )
         else:
             hidden[j] = np.uint8(digitise(current_ua, levels, full_scale_ua))
-    return readout.plus1_j * float(plus.sum()) + readout.minus1_j * float(minus.sum())
+    return readout.plus1_j * plus_uS * plus_left + readout.minus1_j * minus_uS * minus_left
 
 
 @compiled
 def noisy_slots(
     slots: int,
     column_uS: float,
+    read_v: float,
     readout: Readout,
     noise: Noise,
     rng: np.random.Generator,
 ) -> float:
     """Convert a column in some slots with the same rows, one by one; returns the sum of codes."""
-    codes = readout.plus_v * column_uS * readout.levels2 / readout.full_scale2_ua
+    codes = read_v * column_uS * readout.levels2 / readout.full_scale2_ua
     sigma = sigma_codes(noise, column_uS)
     total = 0.0
     for _ in range(slots):
@@ -177,20 +195,24 @@ def multiply2(
                 minus[k] += more[k]
         run = count - (int(hidden[order[index]]) if index < rows else 0)
         slots_left -= run
+        left = 1.0
+        if readout.output_mohm > 0.0:
+            left = left_by(plus.sum() + minus.sum(), readout.output_mohm)
+        read_v = readout.plus_v * left
         for k in range(classes):
             if noise.on:
-                total = noisy_slots(run, plus[k], readout, noise, rng)
-                total -= noisy_slots(run, minus[k], readout, noise, rng)
+                total = noisy_slots(run, plus[k], read_v, readout, noise, rng)
+                total -= noisy_slots(run, minus[k], read_v, readout, noise, rng)
                 outputs[k] += np.int32(total)
             else:
-                above = digitise(readout.plus_v * plus[k], readout.levels2, readout.full_scale2_ua)
-                below = digitise(readout.plus_v * minus[k], readout.levels2, readout.full_scale2_ua)
+                above = digitise(read_v * plus[k], readout.levels2, readout.full_scale2_ua)
+                below = digitise(read_v * minus[k], readout.levels2, readout.full_scale2_ua)
                 outputs[k] += np.int32(run * (above - below))
-            slots_uS += run * (plus[k] + minus[k])
+            slots_uS += run * (plus[k] + minus[k]) * left
     if noise.on and slots_left > 0:  # no row is on, but the converters do not know
         for k in range(classes):
-            total = noisy_slots(slots_left, 0.0, readout, noise, rng)
-            total -= noisy_slots(slots_left, 0.0, readout, noise, rng)
+            total = noisy_slots(slots_left, 0.0, 0.0, readout, noise, rng)
+            total -= noisy_slots(slots_left, 0.0, 0.0, readout, noise, rng)
             outputs[k] += np.int32(total)
     return readout.slot2_j * slots_uS
 
@@ -315,6 +337,7 @@ def read_rows(
     planes: NDArray[np.int64],
     first_row: int,
     read_v: Sums,
+    output_mohm: float,
     full_scale_ua: float,
     gain: Floats,
     traps: Traps,
@@ -332,6 +355,7 @@ def read_rows(
         planes: Which planes, (p,).
         first_row: Which row is the first of ``codes``.
         read_v: Read voltage over the cells of each plane, (p,).
+        output_mohm: Output resistance of its rail.
         full_scale_ua: Current of code 255.
         gain: Shape (2, inputs, outputs): factors on the currents of cells, or nothing.
         traps: Where they are.
@@ -340,7 +364,7 @@ def read_rows(
         ticks_each: Time that a row of one plane takes; the planes of a row follow one another.
         rng: What noise is drawn from.
         codes: Result, (p, rows, outputs).
-        sums_uS: Result, (p, rows): summed conductance.
+        sums_uS: Result, (p, rows): summed conductance, as the unloaded rail sees it.
     """
     _, rows, outputs = codes.shape
     seen_uS = np.empty(outputs)
@@ -352,15 +376,18 @@ def read_rows(
             sum_rows(cells, planes[p], one, 1, gain, traps, now, seen_uS)
             sum_uS = 0.0
             for j in range(outputs):
+                sum_uS += seen_uS[j]
+            left = left_by(sum_uS, output_mohm)
+            rail_v = read_v[p] * left
+            for j in range(outputs):
                 conductance_uS = seen_uS[j]
-                sum_uS += conductance_uS
                 if noise.on:
-                    code = read_v[p] * conductance_uS * 255.0 / full_scale_ua
+                    code = rail_v * conductance_uS * 255.0 / full_scale_ua
                     code += sigma_codes(noise, conductance_uS) * rng.standard_normal()
                     code = float(np.floor(code + 0.5))
                     codes[p, i, j] = np.uint8(min(max(code, 0.0), 255.0))
                 else:
                     codes[p, i, j] = np.uint8(
-                        digitise(read_v[p] * conductance_uS, 255.0, full_scale_ua)
+                        digitise(rail_v * conductance_uS, 255.0, full_scale_ua)
                     )
-            sums_uS[p, i] = sum_uS
+            sums_uS[p, i] = sum_uS * left

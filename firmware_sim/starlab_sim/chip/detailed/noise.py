@@ -7,8 +7,8 @@ noise bandwidth ``df = 1 / (2 Ti)`` of an integrator.
 from typing import Final
 
 from starlab_sim.chip.converters import READ_BITS, Converters
-from starlab_sim.chip.detailed.cells import Noise
-from starlab_sim.chip.energy import READ_INTEGRATION_TICKS
+from starlab_sim.chip.detailed.cells import BackwardNoise, Noise
+from starlab_sim.chip.energy import BACKWARD_TICKS, READ_INTEGRATION_TICKS
 from starlab_sim.effects import ReadNoise
 from starlab_spec.units import ticks_to_ns
 
@@ -70,3 +70,15 @@ def read_noise(effect: ReadNoise | None, converters: Converters, array: int) -> 
     full_scale_ua = converters.read_full_scale_ua(array)
     integration_ns = ticks_to_ns(READ_INTEGRATION_TICKS)
     return noise_of(effect, 2.0**READ_BITS - 1.0, full_scale_ua, integration_ns)
+
+
+def backward_noise(effect: ReadNoise | None, read_v: float) -> BackwardNoise:
+    """Noise of the comparisons of an error that is driven back at a voltage."""
+    if effect is None:
+        return BackwardNoise(on=False, comparator_uS=0.0, thermal_uS=0.0)
+    thermal_ua2 = thermal_ua2_per_uS(effect.temperature_k, ticks_to_ns(BACKWARD_TICKS))
+    return BackwardNoise(
+        on=True,
+        comparator_uS=float(effect.comparator_uS),
+        thermal_uS=thermal_ua2 / read_v**2,
+    )

@@ -54,6 +54,7 @@ def pulse_pass(
     column_count: int,
     count: int,
     pulse: Pulse,
+    sag_mv: float,
     drop_mv: Floats,
     drop_first: int,
     ticks: int,
@@ -71,6 +72,7 @@ def pulse_pass(
         column_count: How many.
         count: Pulses on each.
         pulse: What a pulse does.
+        sag_mv: By which the voltage at all cells is lower, where ``drop_mv`` is nothing.
         drop_mv: By which the voltage at each cell is lower, (some rows, outputs), or nothing.
         drop_first: Row of the array that it begins with.
         ticks: The time.
@@ -90,6 +92,10 @@ def pulse_pass(
     start_uS, bins_per_uS, noisy = motion.start_uS, motion.bins_per_uS, motion.noisy
     overdrive_mv, ceiling_uS = pulse.overdrive_mv, pulse.ceiling_uS
     drops = drop_mv.size > 0
+    share, sagged = 1.0, ONE
+    if sag_mv > 0.0:
+        share = 1.0 - sag_mv / pulse.amplitude_mv
+        sagged = np.float32(math.exp(-sag_mv / STEP_MV))
     pass_j = 0.0
     for a in range(row_count):
         base = np.uint64((plane * inputs + rows[a]) * outputs)
@@ -103,14 +109,15 @@ def pulse_pass(
                 cell = base + columns[b]
                 g = conductance_uS[cell]
                 pulses[cell] += np.uint32(1)
-                drop = 0.0
+                drop = sag_mv
                 factor = own[step_offset + cell]
                 if drops:
                     drop = np.float64(drop_mv[rows[a] - drop_first, columns[b]])
                     sum_uS += g * (1.0 - drop / pulse.amplitude_mv)
                     factor = np.float32(factor * math.exp(-drop / STEP_MV))
                 else:
-                    sum_uS += g
+                    sum_uS += g * share
+                    factor *= sagged
                 if g < VIRGIN or drop > overdrive_mv:
                     continue
                 pulsed_ticks[cell] = ticks
@@ -174,6 +181,7 @@ def pulse_rows(
                     found,
                     count,
                     pulse,
+                    0.0,
                     lower_mv[plane],
                     first_row,
                     ticks[i],

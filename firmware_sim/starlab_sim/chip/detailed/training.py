@@ -1,22 +1,20 @@
-"""Compiled learning on cells that are not ideal: the passes and their order are the plain ones.
-
-The error is driven back through the conductances themselves: neither noise nor wires nor traps
-reach the backward comparators [O].
-"""
+"""Compiled learning on cells that are not ideal: the passes and their order are the plain ones."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.counters import CELLS
-from starlab_sim.chip.detailed.cells import Cells, Floats, Noise, Pulse, Traps
+from starlab_sim.chip.detailed.backward import driven_back
+from starlab_sim.chip.detailed.cells import BackwardNoise, Cells, Floats, Noise, Pulse, Traps
+from starlab_sim.chip.detailed.feed import ARRAY, KIND, PLANE, SAMPLE, Feed, load_uS
 from starlab_sim.chip.detailed.forward import convert1, multiply2, sum_rows
 from starlab_sim.chip.detailed.pulsing import pulse_pass
 from starlab_sim.chip.kernels import Rows, Sums, add_fixed1, add_fixed2, add_rows, rows_on
-from starlab_sim.chip.learning import FALLING, RISING, Rules
+from starlab_sim.chip.learning import FALLING, PASSES, RISING, Rules
 from starlab_sim.chip.pulsing import Columns
 from starlab_sim.chip.readout import Readout
-from starlab_sim.chip.tuning import RESET, SET, driven_back, output_columns
+from starlab_sim.chip.tuning import output_columns
 from starlab_sim.chip.wires import (
     PulsingWires,
     ReadingWires,
@@ -37,6 +35,7 @@ def tune(
     counts: NDArray[np.int64],
     pulses: tuple[Pulse, Pulse],
     wires: PulsingWires | None,
+    feed: Feed,
     ticks: int,
     rng: np.random.Generator,
     noise: Floats,
@@ -44,6 +43,9 @@ def tune(
     tally: NDArray[np.int64],
 ) -> int:
     """All passes of one array's tuning step; returns the pulses applied.
+
+    The rail of a pass sags under all of its cells at once, as they conduct before it. A pass that
+    would draw more than the limit is not applied, and none after it.
 
     Args:
         cells: The array.
@@ -54,7 +56,9 @@ def tune(
         counts: Shape (2, 2): pulses per cell, by plane and direction.
         pulses: What SET and RESET pulses do.
         wires: Through which it is pulsed: all cells of a pass together, and at every pulse of the
-            pass with the drops of the first. None: ideal ones.
+            pass with the drops of the first. None: ideal ones, so that the current is that of
+            the cells alone: an upper bound.
+        feed: What drives the cells. Where it trips, ``KIND`` and ``PLANE`` of the result are set.
         ticks: The time.
         rng: The array's noise.
         noise: Scratch, (outputs,).
@@ -62,12 +66,7 @@ def tune(
         tally: Grows by the pulses, by kind.
     """
     total = 0
-    for kind, plane, direction in (
-        (SET, PLUS, RISING),
-        (SET, MINUS, FALLING),
-        (RESET, MINUS, RISING),
-        (RESET, PLUS, FALLING),
-    ):
+    for kind, plane, direction in PASSES:
         count = counts[plane, direction]
         found = column_counts[direction]
         if count == 0 or found == 0:
@@ -75,10 +74,12 @@ def tune(
         pulse = pulses[kind]
         selected = columns[direction]
         lower_mv = np.empty((0, 0), np.float32)
+        current_ua = 0.0
+        sag_mv = 0.0
         if wires is not None:
             lower_mv = wires.drop_mv
             if row_count > 0:
-                drops(
+                current_ua = drops(
                     cells.conductance_uS[plane],
                     rows,
                     row_count,
@@ -90,6 +91,16 @@ def tune(
                     0,
                     lower_mv,
                 )
+        elif feed.watched:
+            cells_uS = load_uS(cells.conductance_uS[plane], rows, row_count, selected, found)
+            rail_mv = pulse.amplitude_mv / (1.0 + feed.output_mohm * cells_uS)
+            current_ua = rail_mv * 1e-3 * cells_uS
+            sag_mv = pulse.amplitude_mv - rail_mv
+        if current_ua > feed.limit_ua:
+            feed.tripped[KIND] = kind
+            feed.tripped[PLANE] = plane
+            feed.current_ua[0] = current_ua
+            break
         pass_j = pulse_pass(
             cells,
             plane,
@@ -99,6 +110,7 @@ def tune(
             found,
             count,
             pulse,
+            sag_mv,
             lower_mv,
             0,
             ticks,
@@ -174,11 +186,13 @@ def train_batch(
     reading_wires: tuple[ReadingWires | None, ReadingWires | None],
     traps: tuple[Traps, Traps],
     noises: tuple[Noise, Noise],
+    backward_noise: BackwardNoise,
     rules: Rules,
     counts: NDArray[np.int64],
     phase: int,
     pulses: tuple[tuple[Pulse, Pulse], tuple[Pulse, Pulse]],
     pulsing_wires: tuple[PulsingWires | None, PulsingWires | None],
+    feed: Feed,
     ticks: int,
     ticks_each: NDArray[np.int64],
     rngs: tuple[np.random.Generator, np.random.Generator],
@@ -200,15 +214,18 @@ def train_batch(
         reading_wires: Through which they are read; None: ideal ones. Another kernel is compiled.
         traps: Where they are.
         noises: Of the conversions.
+        backward_noise: Of the comparisons.
         rules: Thresholds and activation.
         counts: `Schedule.pulse_counts()`.
         phase: Phase of the first sample.
         pulses: SET and RESET pulses, array by array.
         pulsing_wires: Through which they are pulsed.
+        feed: What drives the cells while they are pulsed. Where it trips, no sample after that one
+            is begun, and the phase stays that of the sample; its results are of what was done.
         ticks: Time of the first sample.
         ticks_each: Time that a sample takes, by phase.
         rngs: Noise of the cells.
-        reading_rngs: Noise of the converters.
+        reading_rngs: Noise of the converters; the second one's of the comparators too.
         hidden: Result, (n, 100): hidden codes.
         outputs: Result, (n, 10): outputs before the update.
         applied: Result, (n, 2): pulses on arrays 1 and 2.
@@ -251,7 +268,7 @@ def train_batch(
         add_fixed2(readout, y1, reading_j)
         output_columns(outputs[s], targets[s], rules, columns2, found2)
         on = driven_back(
-            cells[1].conductance_uS,
+            cells[1],
             y1,
             rules,
             columns2,
@@ -260,6 +277,11 @@ def train_batch(
             columns1,
             found1,
             readout,
+            gain2,
+            traps[1],
+            backward_noise,
+            ticks,
+            reading_rngs[1],
             reading_j,
         )
         applied[s, 0] = 0
@@ -275,12 +297,16 @@ def train_batch(
                 counts[phase, 0],
                 pulses[0],
                 pulsing_wires[0],
+                feed,
                 ticks,
                 rngs[0],
                 noise,
                 programming_j[0],
                 tally[0],
             )
+            if feed.tripped[KIND] >= 0:
+                feed.tripped[SAMPLE], feed.tripped[ARRAY] = s, 0
+                break
             applied[s, 1] = tune(
                 cells[1],
                 rows2,
@@ -290,12 +316,16 @@ def train_batch(
                 counts[phase, 1],
                 pulses[1],
                 pulsing_wires[1],
+                feed,
                 ticks,
                 rngs[1],
                 noise,
                 programming_j[1],
                 tally[1],
             )
+            if feed.tripped[KIND] >= 0:
+                feed.tripped[SAMPLE], feed.tripped[ARRAY] = s, 1
+                break
             stale2 = applied[s, 1] > 0
         ticks += ticks_each[phase]
         phase = (phase + 1) % counts.shape[0]

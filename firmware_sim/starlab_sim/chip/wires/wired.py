@@ -203,21 +203,20 @@ def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
     """The wires of an array under these effects; None: nothing resists."""
     if effects.wires is None:
         return None
-    regulation = effects.load_regulation
-    supply_ohm = 0.0 if regulation is None else regulation.output_ohm
-    wired = Wired(geometry, effects.wires, supply_ohm)
+    wired = Wired(geometry, effects.wires, effects.output_ohm)
     return None if wired.layout.ideal else wired
 
 
-def ideal(geometry: ArrayGeometry, *, exact: bool) -> tuple[ReadingWires, PulsingWires]:
+def ideal(geometry: ArrayGeometry, effects: Effects) -> tuple[ReadingWires, PulsingWires]:
     """What a learning kernel gets of wires that do not resist beside others that do.
 
     Args:
         geometry: Which array.
-        exact: Mode of the others, so that one kernel does for both.
+        effects: Those of the other array too, so that one kernel does for both.
     """
+    exact = effects.wires is not None and effects.wires.mode == "exact"
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
     grid = Grid(layout, kind=kind_of(exact=exact))
-    lines = pulsed_lines(layout, PLUS, RELAXATIONS, 0.0)
+    lines = pulsed_lines(layout, PLUS, RELAXATIONS, effects.output_ohm)
     reading = grid.reading(NO_GAIN, solved=False, renewed=False)
     return reading, _pulsing(layout, grid, (lines, lines))

@@ -242,7 +242,7 @@ def test_two_calls_do_what_one_would(mode: str, effects: dict[str, Any]) -> None
         assert np.array_equal(whole.conductance_uS(array), halves.conductance_uS(array))
 
 
-@pytest.mark.parametrize("effects", [{}, {"read_noise": ReadNoise(0.0, 0.0), "spread": Spread()}])
+@pytest.mark.parametrize("effects", [{}, {"read_noise": ReadNoise(0.0, 0.0, 0.0), "spread": Spread()}])
 @pytest.mark.parametrize("refresh_steps", [3, 4])
 def test_an_inference_between_learning_steps_changes_nothing(
     refresh_steps: int, effects: dict[str, Any]

@@ -19,7 +19,15 @@ from starlab_sim.chip import (
 )
 from starlab_sim.chip.wires import EXACT, Grid, Layout, block_scratch, drops, pulsed_lines
 from starlab_sim.devices import STEP_VOLTAGE_MV
-from starlab_sim.effects import Array1Wires, Array2Wires, Effects, LoadRegulation, Spread, Wires
+from starlab_sim.effects import (
+    Array1Wires,
+    Array2Wires,
+    Effects,
+    LoadRegulation,
+    ReadNoise,
+    Spread,
+    Wires,
+)
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.samples import unpack_samples
 
@@ -234,13 +242,59 @@ def test_two_calls_do_what_one_would(mode: str, effects: dict[str, Any]) -> None
         assert np.array_equal(whole.conductance_uS(array), halves.conductance_uS(array))
 
 
-def test_an_inference_between_learning_steps_changes_nothing() -> None:
-    calm, curious = chip_with(Wires(refresh_steps=4)), chip_with(Wires(refresh_steps=4))
-    for part in (slice(0, 3), slice(3, 9)):
-        learn(calm, part)
-        learn(curious, part)
+@pytest.mark.parametrize("effects", [{}, {"read_noise": ReadNoise(0.0, 0.0, 0.0), "spread": Spread()}])
+@pytest.mark.parametrize("refresh_steps", [3, 4])
+def test_an_inference_between_learning_steps_changes_nothing(
+    refresh_steps: int, effects: dict[str, Any]
+) -> None:
+    """Neither where gains hold, nor where it is the first to need new ones."""
+    wires = Wires(refresh_steps=refresh_steps)
+    calm, curious = chip_with(wires, **effects), chip_with(wires, **effects)
+    curious.infer(SAMPLES, rails=RAILS, converters=CONVERTERS)
+    mask = np.ones(ARRAY1.shape, np.bool_)
+    for part in (slice(0, 3), slice(3, 9), slice(9, 12)):
+        seen = [learn(chip, part) for chip in (calm, curious)]
+        assert np.array_equal(seen[0].outputs, seen[1].outputs)
         curious.infer(SAMPLES, rails=RAILS, converters=CONVERTERS)
-    assert np.array_equal(calm.conductance_uS(1), curious.conductance_uS(1))
+        curious.read(1, rails=RAILS, converters=CONVERTERS)
+        for chip in (calm, curious):
+            chip.pulse(1, PulseKind.SET, mask[:, :9], RAILS.pulse(PulseKind.SET, 100))
+        curious.infer(SAMPLES, rails=RAILS, converters=CONVERTERS)
+    for array in (1, 2):
+        assert np.array_equal(calm.conductance_uS(array), curious.conductance_uS(array))
+
+
+def test_while_gains_hold_an_inference_uses_them() -> None:
+    """So it reads what the learning steps read, and needs no transfer matrix of its own."""
+    chip = chip_with(Wires(refresh_steps=100))
+    gain = chip._array1.forward_uS / chip._array1.conductance_uS
+    learn(chip)
+    seen_uS = chip._array1.forward_uS
+    assert seen_uS == pytest.approx(gain * chip._array1.conductance_uS, rel=1e-6)
+    mask = np.zeros(ARRAY1.shape, np.bool_)
+    mask[0, 783, 3] = True
+    chip.pulse(1, PulseKind.SET, mask, RAILS.pulse(PulseKind.SET, 50))
+    assert not np.array_equal(chip._array1.forward_uS / chip._array1.conductance_uS, gain)
+
+
+@pytest.mark.parametrize("topology", ["2T2R", "1T1R"])
+def test_transfer_matrices_of_the_fast_mode_err_by_less_than_a_thousandth_of_a_code(
+    topology: str,
+) -> None:
+    wires = {
+        mode: Wires(mode=mode, array1=Array1Wires(topology=topology)) for mode in ("fast", "exact")
+    }
+    bits = np.random.default_rng(1).random((500, 784)) < 0.13
+    found = {}
+    for mode, one in wires.items():
+        array = chip_with(one)._array1
+        assert array.wires is not None
+        plus, minus = bits @ array.forward_uS.astype(np.float64)
+        minus_v = RAILS.read_minus_mv if array.differential else RAILS.read_plus_mv
+        current_ua = (RAILS.read_plus_mv * plus - minus_v * minus) * 1e-3
+        found[mode] = current_ua * 255 / CONVERTERS.full_scale1_ua
+    error = np.abs(found["fast"] - found["exact"]).max()
+    assert 0 < error < 1e-3
 
 
 def test_transfer_matrices_are_kept_until_cells_change() -> None:

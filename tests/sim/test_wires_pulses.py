@@ -34,6 +34,7 @@ def voltages_mv(
     columns: NDArray[np.uint64] = COLUMNS,
     relaxations: int = EXACT,
     supply_ohm: float = 0.0,
+    kind: type[np.float64] | type[np.float32] = np.float64,
 ) -> tuple[NDArray[np.float32], float]:
     drop_mv = np.full((layout.inputs, layout.outputs), np.nan, np.float32)
     total_ua = drops(
@@ -44,7 +45,7 @@ def voltages_mv(
         len(columns),
         SET_MV,
         pulsed_lines(layout, plane, relaxations, supply_ohm),
-        block_scratch(layout),
+        block_scratch(layout, kind=kind),
         0,
         drop_mv,
     )
@@ -97,9 +98,28 @@ def test_the_fast_mode_errs_by_less_than_its_bound(
     rows = np.sort(rng.choice(784, row_count, replace=False))
     columns = np.sort(rng.choice(100, column_count, replace=False)).astype(np.uint64)
     exact_mv, exact_ua = voltages_mv(DEFAULT, rows=rows, columns=columns)
-    fast_mv, fast_ua = voltages_mv(DEFAULT, rows=rows, columns=columns, relaxations=RELAXATIONS)
+    fast_mv, fast_ua = voltages_mv(
+        DEFAULT, rows=rows, columns=columns, relaxations=RELAXATIONS, kind=np.float32
+    )
     assert np.abs(fast_mv - exact_mv).max() <= limit_mv
     assert fast_ua == pytest.approx(exact_ua, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_float32_loses_no_more_of_a_drop_than_a_millionth(name: str) -> None:
+    """A drop is computed as such, not as what is left of the rail."""
+    layout = replace(LAYOUTS[name], bl_segment_ohm=0.01, sl_segment_ohm=0.01, bl_driver_ohm=0.1)
+    layout = replace(layout, sl_driver_ohm=0.1, transistor_ohm=0.01)
+    drops_mv = []
+    for kind in (np.float64, np.float32):
+        drop_mv = np.zeros((layout.inputs, layout.outputs), np.float32)
+        lines = pulsed_lines(layout, 0, RELAXATIONS, 0.01)
+        block = (ROWS, len(ROWS), COLUMNS, len(COLUMNS))
+        scratch = block_scratch(layout, kind=kind)
+        drops(random_cells(layout)[0], *block, SET_MV, lines, scratch, 0, drop_mv)
+        drops_mv.append(drop_mv[np.ix_(ROWS, COLUMNS.astype(np.int64))])
+    assert drops_mv[0].max() < 0.1
+    assert drops_mv[1] == pytest.approx(drops_mv[0], rel=1e-6)
 
 
 def test_more_relaxations_never_err_more() -> None:

@@ -1,9 +1,11 @@
 """The cells of one array: their conductances, which can be formed, and how pulses move them.
 
-Converts nothing. 17 bytes a cell; with effects that tell one cell from another, 18 to 30 more.
+Converts nothing. 16 bytes a cell; with effects that tell one cell from another, 16 to 20 more, and
+24 where wires resist (in the exact mode 44).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from starlab_sim.chip import detailed
 from starlab_sim.chip.batches import plain
-from starlab_sim.chip.fabrication import Traits, fabricated, formable_cells, traits
+from starlab_sim.chip.fabrication import Traits, fabricate, formable_cells, of_life, traits
 from starlab_sim.chip.motions import (
     ceiling_of,
     detailed_pulse,
@@ -20,7 +22,7 @@ from starlab_sim.chip.motions import (
     pulse_energies_j,
 )
 from starlab_sim.chip.pulsing import Motion, form_rows, pulse_rows
-from starlab_sim.chip.wires import wires_of
+from starlab_sim.chip.wires import Wired, wires_of
 from starlab_sim.devices import (
     NOMINAL_FORM_WIDTH_NS,
     THRESHOLD_MV,
@@ -39,20 +41,8 @@ from starlab_spec.geometry import (
 )
 from starlab_spec.operations import PulseKind
 
-_DETAILED: Final = (
-    "wires",
-    "spread",
-    "stuck",
-    "forming",
-    "gate",
-    "wear",
-    "retention",
-    "read_noise",
-    "telegraph",
-    "load_regulation",
-    "current_limit",
-)
-"""Effects for which the plain kernels know too little of cells, of reading or of currents."""
+_PLAIN: Final = ("cycle_noise", "channel_errors", "settling", "channel_noise")
+"""Effects of which the plain kernels know all they need of cells, of reading and of currents."""
 
 
 class CellArray:
@@ -101,7 +91,7 @@ class CellArray:
         """
         self._fabrication, noise, self._traits_seed, *others = seed.spawn(6)
         self.rng, self.chance, self.reading, self.drift = (
-            _of_life(one, life) for one in (noise, *others)
+            of_life(one, life) for one in (noise, *others)
         )
         self.geometry = geometry
         self.version = 0
@@ -113,12 +103,11 @@ class CellArray:
         self.pulsed_ticks: NDArray[np.int64] = cells["pulsed_ticks"]
         self._know(effects)
         if not life:
-            fresh_uS = fabricated(geometry, self._fabrication, self._forming, formed=formed)
+            fabricate(self.conductance_uS, self._fabrication, self._forming, formed=formed)
             if self.traits is not None:
-                is_formed = fresh_uS >= VIRGIN_MAX_uS
-                within_uS = fresh_uS.clip(self.traits.bottom_uS, self.traits.top_uS)
-                fresh_uS = np.where(is_formed, within_uS, fresh_uS)
-            self.conductance_uS[...] = fresh_uS
+                window_uS = self.traits.bottom_uS, self.traits.top_uS
+                within_uS = self.conductance_uS.clip(*window_uS)
+                np.copyto(self.conductance_uS, within_uS, where=~self.virgin)
             self.pulses[...] = 0
             self.pulsed_ticks[...] = ticks
             self.settle()
@@ -131,10 +120,10 @@ class CellArray:
             self._forming = Forming(
                 statistics.target_uS, statistics.spread_uS, statistics.yield_fraction
             )
-        self.formable = formable_cells(self.geometry, self._fabrication, self._forming)
-        self.wires = wires_of(self.geometry, effects)
         self.traits: Traits | None = None
-        if any(name in _DETAILED for name in effects.on):
+        self.wires: Wired | None = None  # those of before make room
+        self.wires = wires_of(self.geometry, effects)
+        if any(name not in _PLAIN for name in effects.on):
             self.traits = traits(self.geometry, self._traits_seed, effects)
 
     @property
@@ -163,12 +152,12 @@ class CellArray:
         effects = self.effects
         return effects.read_noise is None and effects.telegraph is None and not effects.output_ohm
 
-    @property
-    def read_uS(self) -> NDArray[np.float32]:
-        """What READ sees of the cells, (2, inputs, outputs)."""
+    def read_uS(self, rows: slice, planes: Sequence[int]) -> NDArray[np.float32]:
+        """What READ sees of the cells of some rows and planes, (2, rows, outputs)."""
+        cells_uS = self.conductance_uS[:, rows]
         if self.wires is None:
-            return self.conductance_uS
-        return self.wires.seen_uS(self.conductance_uS, self.version)
+            return cells_uS
+        return self.wires.seen_uS(cells_uS, rows.start, planes)
 
     @property
     def forward_uS(self) -> NDArray[np.float32]:
@@ -176,6 +165,14 @@ class CellArray:
         if self.wires is None:
             return self.conductance_uS
         return self.wires.effective_uS(self.conductance_uS, self.version)
+
+    @property
+    def forward_cells(self) -> detailed.ForwardCells:
+        """The same as the detailed kernels take it."""
+        if self.wires is None or self.wires.exact:
+            cells = self.cells._replace(conductance_uS=self.forward_uS)
+            return detailed.ForwardCells(cells, detailed.NO_GAIN)
+        return detailed.ForwardCells(self.cells, self.wires.gain(self.conductance_uS))
 
     @property
     def differential(self) -> bool:
@@ -345,11 +342,13 @@ class CellArray:
         energy_j: NDArray[np.float64],
     ) -> int:
         """FORM pulses; arguments as of :meth:`pulse`."""
+        rows = mask.shape[1]
+        formable = formable_cells(self.geometry, self._fabrication, self._forming, first_row, rows)
         if self.is_plain:
             return form_rows(
                 self.conductance_uS,
                 self.pulses,
-                self.formable if can_form(conditions) else np.zeros_like(self.formable),
+                formable if can_form(conditions) else np.zeros_like(formable),
                 mask,
                 first_row,
                 count,
@@ -359,11 +358,11 @@ class CellArray:
                 self.rng,
                 energy_j,
             )
-        statistics = self.effects.forming
+        statistics, voltages = self.effects.forming, self._traits.forming
         return detailed.form_rows(
             self.cells,
-            self.formable,
-            self._traits.forming_mv,
+            formable,
+            detailed.NO_FORMING_VOLTAGES if voltages is None else voltages.of_rows(first_row, rows),
             mask,
             first_row,
             count,
@@ -388,10 +387,3 @@ class CellArray:
         if self.wires is None:
             return detailed.NO_DROP
         return self.wires.drop_mv(self.conductance_uS, mask, first_row, conditions.amplitude_mv)
-
-
-def _of_life(seed: np.random.SeedSequence, life: int) -> np.random.Generator:
-    """A stream of numbers of its own in each life."""
-    if life:
-        seed = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, life))
-    return np.random.Generator(np.random.PCG64(seed))

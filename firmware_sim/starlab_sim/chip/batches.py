@@ -17,8 +17,8 @@ Progress = Callable[[int, int], None]
 
 CHUNK_SAMPLES: Final = 512
 """Samples a chunk: 2 to 10 ms."""
-CHUNK_ROWS: Final = 1024
-"""Rows that READ takes a chunk: less than a millisecond, and more than an array has."""
+CHUNK_ROWS: Final = 128
+"""Rows that READ and FORM take a chunk: about a millisecond, and little memory."""
 CHUNK_PULSES: Final = 1_000_000
 """Cell pulses a chunk, at most (but at least one row): 2 to 10 ms."""
 

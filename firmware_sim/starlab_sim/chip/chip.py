@@ -13,6 +13,7 @@ from starlab_sim.chip.ageing import Ageing
 from starlab_sim.chip.array import CellArray
 from starlab_sim.chip.batches import (
     CHUNK_PULSES,
+    CHUNK_ROWS,
     Aborted,
     Inference,
     Progress,
@@ -206,6 +207,8 @@ class Chip:
         if count < 1:
             raise LimitExceeded("pulse count", count, 1)
         limit = 1 if fine else max(1, CHUNK_PULSES // (2 * cells.geometry.outputs * count))
+        if kind is PulseKind.FORM:  # draws voltages of all cells of a chunk
+            limit = min(limit, CHUNK_ROWS)
         row_ticks = count * energy.pulse_ticks(conditions)
 
         def size(start: int) -> int:

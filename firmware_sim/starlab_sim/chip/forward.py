@@ -17,6 +17,7 @@ from starlab_sim.chip.batches import (
     Progress,
     batch,
     chunks,
+    plain,
 )
 from starlab_sim.chip.converters import Converters, Rails
 from starlab_sim.chip.counters import READ, Meter
@@ -91,9 +92,10 @@ class Forward:
         _, rows, outputs = codes.shape
         voltages = self._read_voltages(array, planes)
         sums_uS = np.empty((len(planes), rows))
+        seen_uS = array.read_uS(slice(first, first + rows), planes)
         for index, (plane, read_v) in enumerate(zip(planes, voltages, strict=True)):
             kernels.read_rows(
-                array.read_uS[plane, first : first + rows],
+                seen_uS[plane],
                 read_v,
                 self.converters.read_full_scale_ua(array.geometry.number),
                 codes[index],
@@ -121,15 +123,16 @@ class Forward:
         voltages = self._read_voltages(array, planes)
         into = np.empty(codes.shape, np.uint8)
         sums_uS = np.empty(codes.shape[:2])
+        rows = slice(first, first + codes.shape[1])
         detailed.read_rows(
-            array.cells._replace(conductance_uS=array.read_uS),
+            array.cells._replace(conductance_uS=plain(array.read_uS(rows, planes))),
             np.array(planes, np.int64),
-            first,
+            0,
             np.array(voltages),
             array.effects.output_ohm * 1e-6,
             self.converters.read_full_scale_ua(number),
             detailed.NO_GAIN,
-            array.traps,
+            array.traps.of_rows(rows),
             read_noise(array.effects.read_noise, self.converters, number),
             self.meter.clock_ticks,
             energy.read_row_ticks(),
@@ -153,11 +156,12 @@ class Forward:
                 cells = array1.forward_uS
                 kernels.multiply1_batch(cells, samples[part], settings, hidden[part], energy_j)
                 return
+            forward = array1.forward_cells
             detailed.multiply1_batch(
-                array1.cells._replace(conductance_uS=array1.forward_uS),
+                forward.cells,
                 samples[part],
                 settings,
-                detailed.NO_GAIN,
+                forward.gain,
                 array1.traps,
                 noise,
                 self.meter.clock_ticks,
@@ -182,11 +186,12 @@ class Forward:
                 cells = array2.forward_uS
                 kernels.multiply2_batch(cells, hidden[part], settings, outputs[part], energy_j)
                 return
+            forward = array2.forward_cells
             detailed.multiply2_batch(
-                array2.cells._replace(conductance_uS=array2.forward_uS),
+                forward.cells,
                 hidden[part],
                 settings,
-                detailed.NO_GAIN,
+                forward.gain,
                 array2.traps,
                 noise,
                 self.meter.clock_ticks,
@@ -210,14 +215,12 @@ class Forward:
 
         def run(part: slice) -> None:
             if not array1.reads_plainly:
+                one, two = array1.forward_cells, array2.forward_cells
                 detailed.infer_batch(
-                    (
-                        array1.cells._replace(conductance_uS=array1.forward_uS),
-                        array2.cells._replace(conductance_uS=array2.forward_uS),
-                    ),
+                    (one.cells, two.cells),
                     samples[part],
                     settings,
-                    (detailed.NO_GAIN, detailed.NO_GAIN),
+                    (one.gain, two.gain),
                     (array1.traps, array2.traps),
                     noises,
                     self.meter.clock_ticks,

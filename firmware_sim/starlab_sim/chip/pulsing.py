@@ -166,7 +166,7 @@ def form_rows(
 
     The first pulse forms a cell, whatever the count, and draws one normal number. A formed cell
     stays as it is. The energy is that of the conductance before. Arguments as of
-    :func:`pulse_rows`; ``formable`` has the shape of ``cells``.
+    :func:`pulse_rows`; ``formable`` has the shape of the mask.
     """
     columns = np.empty(mask.shape[2], np.uint64)
     selected = 0
@@ -180,7 +180,7 @@ def form_rows(
                 j = columns[b]
                 had[j] += np.uint32(count)
                 sum_uS += row[j]
-                if row[j] < VIRGIN and formable[plane, first_row + i, j]:
+                if row[j] < VIRGIN and formable[plane, i, j]:
                     formed = np.float32(target_uS + spread_uS * rng.standard_normal())
                     row[j] = min(max(formed, BOTTOM), TOP)
             if found > 0:

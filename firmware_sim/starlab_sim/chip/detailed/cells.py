@@ -16,7 +16,7 @@ class Traps(NamedTuple):
 
     first: Ticks
     """Index of a row's first trap, (2, inputs + 1); the last entry of a plane ends its last row."""
-    column: Ticks
+    column: NDArray[np.uint16]
     """Column of the cell, (traps,)."""
     share: Floats
     """By which a full trap lowers the conductance, (traps,)."""
@@ -26,6 +26,10 @@ class Traps(NamedTuple):
     """Probability that it is full, (traps,)."""
     key: NDArray[np.uint64]
     """Decides its history, (traps,)."""
+
+    def of_rows(self, rows: slice) -> "Traps":
+        """Those of some rows, which then count from 0."""
+        return self._replace(first=self.first[:, rows.start : rows.stop + 1].copy())
 
 
 class Cells(NamedTuple):
@@ -47,6 +51,15 @@ class Cells(NamedTuple):
     """Pulses that halve a window."""
     wear_exponent: float
     """How abruptly; 0: no wear."""
+
+
+class ForwardCells(NamedTuple):
+    """The cells of one array as a forward pass sees them."""
+
+    cells: Cells
+    """With conductances of their own, or with those that stand for them."""
+    gain: Floats
+    """Shape (2, inputs, outputs): factors on the contributions of cells, or nothing."""
 
 
 class Pulse(NamedTuple):
@@ -98,7 +111,7 @@ def no_traps(inputs: int) -> Traps:
     """No cell of so many rows has a trap."""
     return Traps(
         first=np.zeros((2, inputs + 1), np.int64),
-        column=np.zeros(0, np.int64),
+        column=np.zeros(0, np.uint16),
         share=np.zeros(0, np.float32),
         period_ticks=np.zeros(0),
         full=np.zeros(0),

@@ -367,17 +367,11 @@ def read_rows(
         sums_uS: Result, (p, rows): summed conductance, as the unloaded rail sees it.
     """
     _, rows, outputs = codes.shape
-    draws = np.zeros((rows, len(planes), outputs) if noise.on else (1, 1, 1))
-    if noise.on:
-        for i in range(rows):
-            for p in range(len(planes)):
-                for j in range(outputs):
-                    draws[i, p, j] = rng.standard_normal()
     seen_uS = np.empty(outputs)
     one = np.empty(1, np.int64)
-    for p in range(len(planes)):
-        for i in range(rows):
-            one[0] = first_row + i
+    for i in range(rows):
+        one[0] = first_row + i
+        for p in range(len(planes)):
             now = ticks + (i * len(planes) + p) * ticks_each
             sum_rows(cells, planes[p], one, 1, gain, traps, now, seen_uS)
             sum_uS = 0.0
@@ -389,7 +383,7 @@ def read_rows(
                 conductance_uS = seen_uS[j]
                 if noise.on:
                     code = rail_v * conductance_uS * 255.0 / full_scale_ua
-                    code += sigma_codes(noise, conductance_uS) * draws[i, p, j]
+                    code += sigma_codes(noise, conductance_uS) * rng.standard_normal()
                     code = float(np.floor(code + 0.5))
                     codes[p, i, j] = np.uint8(min(max(code, 0.0), 255.0))
                 else:

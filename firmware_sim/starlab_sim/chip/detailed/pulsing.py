@@ -222,9 +222,9 @@ def form_rows(
 
     Args:
         cells: The array.
-        formable: Which cells can be formed, (2, inputs, outputs).
-        forming_mv: Voltage of each cell that a nominal pulse forms in half of the cases, (2,
-            inputs, outputs); or nothing: the first pulse above the threshold forms.
+        formable: Which cells of these rows can be formed, (2, rows, outputs).
+        forming_mv: Voltage of each of them that a nominal pulse forms in half of the cases, same
+            shape; or nothing: the first pulse above the threshold forms.
         mask: Shape (2, rows, outputs).
         first_row: Row of the array that the mask's first row stands for.
         count: Pulses per cell.
@@ -259,11 +259,11 @@ def form_rows(
                     sum_uS += row[j] * (voltage_mv / amplitude_mv)
                 else:
                     sum_uS += row[j]
-                if row[j] >= VIRGIN or not formable[plane, index, j]:
+                if row[j] >= VIRGIN or not formable[plane, i, j]:
                     continue
                 forms: bool = voltage_mv >= threshold_mv
                 if forming_mv.size:
-                    above_mv = voltage_mv - np.float64(forming_mv[plane, index, j])
+                    above_mv = voltage_mv - np.float64(forming_mv[plane, i, j])
                     halvings = nominal_pulses * 10.0 ** (above_mv / decade_mv)
                     remains = 2.0**-halvings
                     forms = False

@@ -7,20 +7,21 @@ by all ways, and stands in for the conductance in a forward pass.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.wires.ladders import (
     LANES,
+    Kind,
     Network,
-    Values,
     Work,
     cell_voltages,
     eliminate,
 )
 from starlab_sim.chip.wires.layout import Layout
-from starlab_sim.chip.wires.learning import ReadingWires
+from starlab_sim.chip.wires.learning import ReadingWires, renew_gain
 from starlab_sim.chip.wires.programming import BlockScratch, block_scratch
 from starlab_sim.chip.wires.solving import STEPS_MAX, TOLERANCE, solve_nodes
 from starlab_sim.chip.wires.transferring import place, take, transfer_columns
@@ -35,13 +36,13 @@ class NoSolution(ArithmeticError):
 class Solution:
     """What flows, and what is over the cells."""
 
-    columns_ua: Values
+    columns_ua: NDArray[np.float64]
     """Current into each clamp, (source lines,)."""
-    currents_ua: Values
+    currents_ua: NDArray[np.float64]
     """Current of each weight, (outputs,); 1T1R: "+" column less "-" column."""
-    nodes_v: Values
+    nodes_v: NDArray[np.float64]
     """Voltages of the source lines at each row, relative to the clamp, (rows, source lines)."""
-    cells_v: Values | None
+    cells_v: NDArray[np.float64] | None
     """Voltage from bit line to source line over each cell and its transistor, (2, rows, outputs);
     None: not asked for."""
     steps: int
@@ -60,37 +61,40 @@ class Grid:
         layout: Its lines.
     """
 
-    def __init__(self, layout: Layout, rows: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, layout: Layout, rows: NDArray[np.int64] | None = None, kind: Kind = np.float64
+    ) -> None:
         """Lay the lines; no cell conducts.
 
         Args:
             layout: Lines of the array.
             rows: Rows whose transistors are open, rising, at least one; the cells of others carry
                 no current, and wherever rows are counted these alone count. Default: all rows.
+            kind: What is computed in. With float32, residuals below a millionth are not to be had.
         """
         self.layout = layout
         self._rows = np.arange(layout.inputs) if rows is None else rows
         nodes, columns = len(self._rows), layout.columns
         shape = (-(-nodes // LANES), layout.rows_per_node, columns, LANES)
-        self._scratch = block_scratch(layout, nodes)
+        self._kind = kind
+        self._scratch = block_scratch(layout, nodes, kind)
         cells, bl_factor = self._scratch.cells.reshape(2, *shape)
-        parts = self._scratch.nodes.reshape(7, nodes, columns)
+        parts = self._scratch.nodes.reshape(6, nodes, columns)
         self._network = Network(
-            bl_mohm=layout.bl_mohm(),
-            sl_mohm=layout.sl_mohm(self._rows),
+            bl_mohm=layout.bl_mohm().astype(kind),
+            sl_mohm=layout.sl_mohm(self._rows).astype(kind),
             cells_uS=cells,
             bl_factor=bl_factor,
             sl_factor=parts[0],
         )
         self._work = Work(
-            injected_ua=parts[1],
-            residual_ua=parts[2],
-            step_v=parts[3],
-            direction_v=parts[4],
-            effect_ua=parts[5],
-            lanes=np.zeros((4, columns + 1, LANES)),
+            residual_ua=parts[1],
+            step_v=parts[2],
+            direction_v=parts[3],
+            effect_ua=parts[4],
+            lanes=np.zeros((4, columns + 1, LANES), kind),
         )
-        self._nodes_v = parts[6]
+        self._nodes_v = parts[5]
         eliminate(self._network)
         self._plus_column = layout.first_column(0)
 
@@ -112,11 +116,16 @@ class Grid:
         )
         eliminate(self._network)
 
-    def reading(self, gain: NDArray[np.float32], *, solved: bool, renewed: bool) -> ReadingWires:
+    def reading(
+        self,
+        gain: NDArray[np.float32],
+        *,
+        solved: bool,
+        renewed: bool,
+        tolerance: float = TOLERANCE,
+    ) -> ReadingWires:
         """Its memory for a learning kernel; arguments are fields of the result."""
-        columns, transfer = self._nodes_v.shape[1], (0, 0, 0)
-        if renewed:
-            transfer = (columns, self.layout.rows_per_node, len(self._rows))
+        planes, columns = self.layout.rows_per_node, self._nodes_v.shape[1]
         return ReadingWires(
             gain=gain,
             solved=solved,
@@ -124,14 +133,33 @@ class Grid:
             shared=self.layout.shared,
             plus_column=self._plus_column,
             transistor_mohm=self.layout.transistor_mohm,
+            tolerance=tolerance,
             network=self._network,
             work=self._work,
             nodes_v=self._nodes_v,
-            rows_v=np.zeros((len(self._network.cells_uS), self.layout.rows_per_node, LANES)),
-            still_v=np.zeros(columns),
-            columns_ua=np.zeros(columns),
-            transfer_uS=np.zeros(transfer),
+            rows_v=np.zeros((len(self._network.cells_uS), planes, LANES), self._kind),
+            still_v=np.zeros(columns, self._kind),
+            columns_ua=np.zeros(columns, self._kind),
+            drawn_ua=np.zeros((planes, len(self._rows)), self._kind),
         )
+
+    def renew(
+        self, cells_uS: NDArray[np.float32], gain: NDArray[np.float32], tolerance: float
+    ) -> None:
+        """Load these cells and put their gains into ``gain``: transfer over conductance.
+
+        Args:
+            cells_uS: Shape (2, rows, outputs).
+            gain: Result, same shape.
+            tolerance: Relative residual at which a solution is accepted.
+
+        Raises:
+            NoSolution: A residual did not fall below the tolerance.
+        """
+        found = renew_gain(
+            cells_uS, self.reading(gain, solved=False, renewed=True, tolerance=tolerance)
+        )
+        self._accept(*found, tolerance)
 
     @property
     def scratch(self) -> BlockScratch:
@@ -169,13 +197,14 @@ class Grid:
             raise ShapeError(
                 "bit line voltages", f"have shapes {shapes}, expected {planes} x ({inputs},)"
             )
-        rows_v = np.zeros((len(self._network.cells_uS) * LANES, planes))
+        rows_v = np.zeros((len(self._network.cells_uS) * LANES, planes), self._kind)
         rows_v[:inputs] = np.stack(rows, axis=1)
         rows_v = np.ascontiguousarray(rows_v.reshape(-1, LANES, planes).transpose(0, 2, 1))
-        columns_ua = np.empty(self.layout.columns)
+        columns_ua = np.empty(self.layout.columns, self._kind)
         steps, residual = solve_nodes(
             self._network,
             rows_v,
+            0.0,
             np.zeros_like(columns_ua),
             self._nodes_v,
             columns_ua,
@@ -187,42 +216,49 @@ class Grid:
         over = None
         if cells:
             tiles = np.empty_like(self._network.cells_uS)
-            cell_voltages(self._network, rows_v, self._nodes_v, self._work.lanes, tiles)
+            cell_voltages(self._network, rows_v, 0.0, self._nodes_v, self._work.lanes, tiles)
             over = np.empty((2, inputs, self.layout.outputs))
             take(tiles, self.layout.shared, self._plus_column, over)
+        found_ua = columns_ua.astype(np.float64)
         return Solution(
-            columns_ua=columns_ua,
-            currents_ua=self._signed(columns_ua),
-            nodes_v=self._nodes_v.copy(),
+            columns_ua=found_ua,
+            currents_ua=self._signed(found_ua),
+            nodes_v=self._nodes_v.astype(np.float64),
             cells_v=over,
             steps=steps,
             residual=residual,
         )
 
-    def transfer_uS(self, tolerance: float = TOLERANCE) -> Values:
+    def transfer_uS(self, tolerance: float = TOLERANCE, kind: Kind = np.float64) -> NDArray[Any]:
         """Effective conductance of every cell, (2, rows, outputs): never negative.
+
+        Args:
+            tolerance: Relative residual at which a solution is accepted.
+            kind: Of the result.
 
         Raises:
             NoSolution: A residual did not fall below the tolerance.
         """
         layout = self.layout
-        found = np.empty((layout.columns, layout.rows_per_node, len(self._rows)))
+        found = np.empty((2, len(self._rows), layout.outputs), kind)
         steps, residual = transfer_columns(
             self._network,
             self._work,
-            np.empty_like(self._nodes_v),
-            np.empty(layout.columns),
+            self._nodes_v,
+            np.empty(layout.columns, self._kind),
+            layout.shared,
+            self._plus_column,
+            np.zeros((0, 0, 0), np.float32),
             tolerance,
             STEPS_MAX,
+            np.empty((layout.rows_per_node, len(self._rows)), self._kind),
             found,
         )
+        self.forget()
         self._accept(steps, residual, tolerance)
-        if layout.shared:
-            return np.ascontiguousarray(found.transpose(1, 2, 0))
-        both = [found[layout.first_column(plane) :: 2, 0].T for plane in range(2)]
-        return np.stack(both)
+        return found
 
-    def _signed(self, columns_ua: Values) -> Values:
+    def _signed(self, columns_ua: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.layout.shared:
             return columns_ua
         first = self.layout.first_column

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip.wires.ladders import Values
 from starlab_sim.effects import Array1Wires, Array2Wires, Wires
 from starlab_spec.geometry import ArrayGeometry
 
@@ -92,13 +91,13 @@ class Layout:
         """In series with each cell, as the kernels take it."""
         return self.transistor_ohm * OHM_TO_MOHM
 
-    def bl_mohm(self) -> Values:
+    def bl_mohm(self) -> NDArray[np.float64]:
         """Resistance before each column of a bit line, (columns,)."""
         line = np.full(self.columns, self.bl_segment_ohm * OHM_TO_MOHM)
         line[0] = self.bl_driver_ohm * OHM_TO_MOHM
         return line
 
-    def sl_mohm(self, rows: NDArray[np.int64]) -> Values:
+    def sl_mohm(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Resistance after the node of each of some rows on a source line, (rows,).
 
         Args:

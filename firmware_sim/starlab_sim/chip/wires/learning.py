@@ -31,6 +31,8 @@ class ReadingWires(NamedTuple):
     """1T1R: source line of the first "+" cell."""
     transistor_mohm: float
     """In series with each cell."""
+    tolerance: float
+    """Residual of a transfer matrix."""
     network: Network
     """Lines and cells."""
     work: Work
@@ -43,8 +45,8 @@ class ReadingWires(NamedTuple):
     """Scratch, (source lines,): clamps at 0 V."""
     columns_ua: Values
     """Scratch, (source lines,)."""
-    transfer_uS: Values
-    """Scratch, (source lines, bit lines of a row, inputs); nothing where gains are not renewed."""
+    drawn_ua: Values
+    """Scratch, (bit lines of a row, inputs)."""
 
 
 class PulsingWires(NamedTuple):
@@ -102,6 +104,7 @@ def sums_through_wires(
     solve_nodes(
         network,
         wires.rows_v,
+        0.0,
         wires.still_v,
         wires.nodes_v,
         columns_ua,
@@ -118,30 +121,21 @@ def sums_through_wires(
 
 
 @compiled
-def renew_gain(cells_uS: NDArray[np.float32], wires: ReadingWires) -> None:
-    """Gains of these cells into ``wires.gain``."""
+def renew_gain(cells_uS: NDArray[np.float32], wires: ReadingWires) -> tuple[int, float]:
+    """Gains of these cells into ``wires.gain``; returns what `transfer_columns` does."""
     network = wires.network
     place(cells_uS, wires.shared, wires.plus_column, wires.transistor_mohm, network.cells_uS)
     eliminate(network)
-    transfer_columns(
+    return transfer_columns(
         network,
         wires.work,
         wires.nodes_v,
         wires.columns_ua,
-        TOLERANCE,
+        wires.shared,
+        wires.plus_column,
+        cells_uS,
+        wires.tolerance,
         STEPS_MAX,
-        wires.transfer_uS,
+        wires.drawn_ua,
+        wires.gain,
     )
-    _, inputs, outputs = cells_uS.shape
-    for p in range(2):
-        for i in range(inputs):
-            for j in range(outputs):
-                found = (
-                    wires.transfer_uS[j, p, i]
-                    if wires.shared
-                    else wires.transfer_uS[
-                        2 * j + (wires.plus_column if p == 0 else 1 - wires.plus_column), 0, i
-                    ]
-                )
-                g = np.float64(cells_uS[p, i, j])
-                wires.gain[p, i, j] = np.float32(found / g) if g > 0.0 else np.float32(0.0)

@@ -6,6 +6,7 @@ the source lines with the bit lines at ground: in both the same voltage lies ove
 The rail that feeds the block has a series resistance of its own, which scales all of it.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from starlab_sim.chip.compiled import compiled
 from starlab_sim.chip.pulsing import selected_columns
 from starlab_sim.chip.wires.ladders import (
     LANES,
+    Kind,
     Network,
     Values,
     Work,
@@ -61,9 +63,10 @@ class BlockScratch(NamedTuple):
     """Memory for the block of a pulse, of any size up to the whole plane."""
 
     cells: Values
-    """Flat, four parts as large as the plane with its rows rounded up to lanes."""
+    """Flat, four parts as large as the plane with its rows rounded up to lanes; no block uses the
+    last one."""
     nodes: Values
-    """Flat, seven parts as large as the plane, or more."""
+    """Flat, six parts as large as the plane, or more; a block of one row uses six rows of it."""
     lines: Values
     """Flat: lanes, rows and columns."""
 
@@ -91,21 +94,40 @@ def pulsed_lines(layout: Layout, plane: int, relaxations: int, supply_ohm: float
     )
 
 
-def block_scratch(layout: Layout, rows: int | None = None) -> BlockScratch:
+def block_scratch(layout: Layout, rows: int | None = None, kind: Kind = np.float64) -> BlockScratch:
     """Scratch for any block of an array, as large as its network.
 
     Args:
         layout: Lines of the array.
         rows: How many rows it has; default: all.
+        kind: What is computed in.
     """
     rows = layout.inputs if rows is None else rows
     padded = -(-rows // LANES) * LANES
     columns, outputs = layout.columns, layout.outputs
     return BlockScratch(
-        cells=np.zeros(2 * padded * columns * layout.rows_per_node),
-        nodes=np.zeros(7 * rows * columns),
-        lines=np.zeros(4 * (outputs + 1) * LANES + 2 * padded + 3 * outputs),
+        cells=np.zeros(2 * padded * columns * layout.rows_per_node, kind),
+        nodes=np.zeros(6 * rows * columns, kind),
+        lines=np.zeros(4 * (outputs + 1) * LANES + 2 * padded + 3 * outputs, kind),
     )
+
+
+def block_drops(scratch: BlockScratch, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Room for the drops of a plane, (rows, outputs), where `drops` leaves it alone."""
+    return _room(scratch.cells, shape)
+
+
+def row_by_row_drops(scratch: BlockScratch, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Room for the drops of both planes, (2, rows, outputs), where `row_drops` leaves it alone."""
+    return _room(scratch.nodes, shape)
+
+
+def _room(flat: Values, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The end of a flat array as another one, all 0."""
+    size = math.prod(shape)
+    end = flat[len(flat) - size :].view(np.float32)[:size].reshape(shape)
+    end[...] = 0.0
+    return end
 
 
 @compiled
@@ -144,6 +166,8 @@ def drops(
     nodes = row_count * column_count
     padded = tiles * LANES
     inside, flat, line = scratch.cells, scratch.nodes, scratch.lines
+    kind = inside.dtype.type
+    one, transistor_mohm = kind(1.0), kind(lines.transistor_mohm)
     lanes_size = 4 * (column_count + 1) * LANES
     at = lanes_size
     bl = line[at : at + column_count]
@@ -170,7 +194,6 @@ def drops(
         flat[3 * nodes : 4 * nodes].reshape(block),
         flat[4 * nodes : 5 * nodes].reshape(block),
         flat[5 * nodes : 6 * nodes].reshape(block),
-        flat[6 * nodes : 7 * nodes].reshape(block),
         line[:lanes_size].reshape((4, column_count + 1, LANES)),
     )
 
@@ -186,38 +209,39 @@ def drops(
     sl[row_count - 1] += lines.sl_driver_mohm
     still[:] = 0.0
     nodes_v[:] = 0.0
+    rows_v[:] = 0.0  # less than the rail, which is 1 V
     for a in range(padded):
         t, lane = a // LANES, a % LANES
         if a < row_count:
-            rows_v[t, 0, lane] = 1.0
             row = plane_uS[rows[a]]
             for b in range(column_count):
-                g = np.float64(row[columns[b]])
-                network.cells_uS[t, 0, b, lane] = g / (1.0 + g * lines.transistor_mohm)
+                g = kind(row[columns[b]])
+                network.cells_uS[t, 0, b, lane] = g / (one + g * transistor_mohm)
         else:
-            rows_v[t, 0, lane] = 0.0
             for b in range(column_count):
                 network.cells_uS[t, 0, b, lane] = 0.0
 
     eliminate(network)
     if lines.relaxations == EXACT:
-        solve_nodes(network, rows_v, still, nodes_v, currents_ua, work, TOLERANCE, STEPS_MAX)
+        solve_nodes(network, rows_v, 1.0, still, nodes_v, currents_ua, work, TOLERANCE, STEPS_MAX)
     else:
         for _ in range(lines.relaxations):
-            drive_rows(network, rows_v, nodes_v, work.lanes, work.injected_ua)
-            rest_columns(network, work.injected_ua, still, nodes_v, currents_ua)
-    cell_voltages(network, rows_v, nodes_v, work.lanes, over_v)
+            drive_rows(network, rows_v, 1.0, nodes_v, work.lanes, work.residual_ua)
+            rest_columns(network, work.residual_ua, still, nodes_v, currents_ua)
+    cell_voltages(network, rows_v, 1.0, nodes_v, work.lanes, over_v)
     total_uS = 0.0
     for b in range(column_count):
-        total_uS += currents_ua[b]
-    rail_mv = amplitude_mv / (1.0 + lines.supply_mohm * total_uS)
+        total_uS += np.float64(currents_ua[b])
+    sag = lines.supply_mohm * total_uS
+    rail_mv = amplitude_mv / (1.0 + sag)
     for a in range(row_count):
         t, lane = a // LANES, a % LANES
         row = plane_uS[rows[a]]
         for b in range(column_count):
-            g = np.float64(row[columns[b]])
-            cell_v = over_v[t, 0, b, lane] / (1.0 + g * lines.transistor_mohm)
-            drop_mv[rows[a] - drop_first, columns[b]] = np.float32(amplitude_mv - rail_mv * cell_v)
+            # rail_mv / (1 + held) of what the lines leave, as what is lost
+            held = np.float64(row[columns[b]]) * lines.transistor_mohm
+            lost = sag * (1.0 + held) + held - np.float64(over_v[t, 0, b, lane])
+            drop_mv[rows[a] - drop_first, columns[b]] = np.float32(rail_mv * lost / (1.0 + held))
     return rail_mv * 1e-3 * total_uS
 
 

@@ -18,12 +18,14 @@ def place(
 ) -> None:
     """Put the cells of an array, (2, inputs, outputs), into the tiles of a network."""
     _, inputs, outputs = cells_uS.shape
+    kind = out.dtype.type
+    one, series_mohm = kind(1.0), kind(transistor_mohm)
     for p in range(2):
         for i in range(inputs):
             t, b = i // LANES, i % LANES
             for j in range(outputs):
-                g = np.float64(cells_uS[p, i, j])
-                g = g / (1.0 + g * transistor_mohm)
+                g = kind(cells_uS[p, i, j])
+                g = g / (one + g * series_mohm)
                 if shared:
                     out[t, p, j, b] = g
                 else:
@@ -51,8 +53,12 @@ def transfer_columns(
     work: Work,
     nodes_v: Values,
     currents_ua: Values,
+    shared: bool,
+    plus_column: int,
+    cells_uS: NDArray[np.float32],
     tolerance: float,
     steps_max: int,
+    drawn: Values,
     out: Values,
 ) -> tuple[int, float]:
     """One solution per source line: its clamp at 1 V, all drivers at 0 V.
@@ -64,24 +70,40 @@ def transfer_columns(
         work: Scratch.
         nodes_v: Scratch, (nodes, columns).
         currents_ua: Scratch, (columns,).
+        shared: 2T2R.
+        plus_column: 1T1R: source line of the first "+" cell.
+        cells_uS: Shape (2, nodes, outputs): the result is divided by them, a cell that does not
+            conduct has 0; or nothing: it is not divided.
         tolerance: As of `solve_nodes`.
         steps_max: The same.
-        out: Result, (columns, rows per node, nodes).
+        drawn: Scratch, (rows per node, nodes).
+        out: Result, (2, nodes, outputs).
 
     Returns:
         Most steps, and the greatest residual.
     """
     tiles, planes, columns, _ = network.cells_uS.shape
-    off = np.zeros((tiles, planes, LANES))
-    clamps_v = np.zeros(columns)
+    nodes = nodes_v.shape[0]
+    off = np.zeros((tiles, planes, LANES), nodes_v.dtype)
+    clamps_v = np.zeros(columns, nodes_v.dtype)
     most, worst = 0, 0.0
     for c in range(columns):
-        nodes_v[:] = 0.0
+        nodes_v[:] = nodes_v.dtype.type(0.0)
         clamps_v[c] = 1.0
         steps, residual = solve_nodes(
-            network, off, clamps_v, nodes_v, currents_ua, work, tolerance, steps_max
+            network, off, 0.0, clamps_v, nodes_v, currents_ua, work, tolerance, steps_max
         )
         clamps_v[c] = 0.0
-        drawn_by_rows(network, nodes_v, work.lanes, out[c])
+        drawn_by_rows(network, nodes_v, work.lanes, drawn)
+        for row in range(planes):
+            p, j = row, c
+            if not shared:
+                p, j = (0 if c % 2 == plus_column else 1), c // 2
+            for n in range(nodes):
+                found = float(drawn[row, n])
+                if cells_uS.size:
+                    g = float(cells_uS[p, n, j])
+                    found = found / g if g > 0.0 else 0.0
+                out[p, n, j] = found
         most, worst = max(most, steps), max(worst, residual)
     return most, worst

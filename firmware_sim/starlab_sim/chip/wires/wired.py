@@ -3,20 +3,23 @@
 Moves no cell and converts no current.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from starlab_sim.chip.wires.grid import Grid
+from starlab_sim.chip.wires.ladders import Kind
 from starlab_sim.chip.wires.layout import Layout
 from starlab_sim.chip.wires.learning import PulsingWires, ReadingWires
 from starlab_sim.chip.wires.programming import (
     EXACT,
     RELAXATIONS,
     PulsedLines,
+    block_drops,
     pulsed_lines,
+    row_by_row_drops,
     row_drops,
 )
 from starlab_sim.chip.wires.reading import seen_rows
@@ -27,6 +30,8 @@ Cells = NDArray[np.float32]
 
 FAST_TOLERANCE: Final = 1e-5
 """Residual of transfer matrices in the fast mode."""
+NO_GAIN: Final = np.zeros((0, 0, 0), np.float32)
+"""No gains hold."""
 EXACT_CHUNK: Final = 4
 FAST_CHUNK: Final = 128
 
@@ -39,7 +44,7 @@ class Wired:
 
     Attributes:
         layout: Its lines.
-        exact: Whether nothing is approximated.
+        exact: Whether nothing is approximated; then all is computed in float64.
     """
 
     def __init__(self, geometry: ArrayGeometry, wires: Wires, supply_ohm: float = 0.0) -> None:
@@ -56,29 +61,56 @@ class Wired:
         self._number = geometry.number
         self._refresh_steps = int(wires.refresh_steps)
         self._steps_left = 0
-        self._gain = np.zeros((0, 0, 0), np.float32)
-        self._grid = Grid(self.layout)
+        self._gain = NO_GAIN
+        self._grid = Grid(self.layout, kind=kind_of(exact=self.exact))
         relaxations = EXACT if self.exact else RELAXATIONS
         self._rows = _both(self.layout, relaxations, 0.0)
         self._blocks = _both(self.layout, relaxations, supply_ohm)
-        self._pulsing: PulsingWires | None = None
         self._effective: tuple[int, Cells] | None = None
-        self._seen: tuple[int, Cells] | None = None
 
     def effective_uS(self, cells_uS: Cells, version: int) -> Cells:
-        """Conductances that stand for the cells in a forward pass, (2, inputs, outputs)."""
+        """Conductances that stand for the cells in a forward pass, (2, inputs, outputs).
+
+        In the fast mode the cells with the gains that hold.
+        """
         if self._effective is None or self._effective[0] != version:
-            self._effective = version, self._transfer_uS(cells_uS).astype(np.float32)
+            self._effective = None  # makes room for the next
+            if self.exact:
+                self._grid.load(cells_uS)
+                found = self._grid.transfer_uS(kind=np.float32)
+            else:
+                found = self.gain(cells_uS) * cells_uS
+            self._effective = version, found
         return self._effective[1]
 
-    def seen_uS(self, cells_uS: Cells, version: int) -> Cells:
-        """Conductances that READ sees instead of the cells', (2, inputs, outputs)."""
-        if self._seen is None or self._seen[0] != version:
-            seen = np.empty_like(cells_uS)
-            for plane in (PLUS, MINUS):
-                seen_rows(cells_uS[plane], 0, self._rows[plane], seen[plane])
-            self._seen = version, seen
-        return self._seen[1]
+    def gain(self, cells_uS: Cells) -> Cells:
+        """What each cell contributes to its column over its conductance, in the fast mode.
+
+        Where no gains hold, they become those of these cells: what the next learning step would
+        do, so that who looks changes nothing.
+        """
+        if self._steps_left == 0:
+            if not self._gain.size:
+                self._gain = np.empty(cells_uS.shape, np.float32)
+            self._grid.renew(cells_uS, self._gain, FAST_TOLERANCE)
+            self._steps_left = self._refresh_steps
+        return self._gain
+
+    def seen_uS(self, cells_uS: Cells, first_row: int, planes: Sequence[int]) -> Cells:
+        """Conductances that READ sees instead of the cells'.
+
+        Args:
+            cells_uS: Cells of consecutive rows, (2, rows, outputs).
+            first_row: Row of the array that they begin with.
+            planes: Which to look at.
+
+        Returns:
+            Same shape as the cells; planes that were not asked for are 0.
+        """
+        seen = np.zeros(cells_uS.shape, np.float32)
+        for plane in planes:
+            seen_rows(cells_uS[plane], first_row, self._rows[plane], seen[plane])
+        return seen
 
     def drop_mv(
         self, cells_uS: Cells, mask: NDArray[np.bool_], first_row: int, amplitude_mv: float
@@ -92,22 +124,16 @@ class Wired:
             amplitude_mv: Voltage of the rail.
 
         Returns:
-            Shape of the mask; 0 where nothing is selected.
+            Shape of the mask; 0 where nothing is selected. Holds until the wires are used again.
         """
-        found = np.zeros(mask.shape, np.float32)
-        pulsing = self.pulsing()
-        row_drops(cells_uS, mask, first_row, amplitude_mv, self._rows, pulsing.scratch, found)
+        scratch = self._grid.scratch
+        found = row_by_row_drops(scratch, mask.shape)
+        row_drops(cells_uS, mask, first_row, amplitude_mv, self._rows, scratch, found)
         return found
 
     def pulsing(self) -> PulsingWires:
         """What a learning kernel needs to pulse this array."""
-        if self._pulsing is None:
-            self._pulsing = PulsingWires(
-                lines=self._blocks,
-                scratch=self._grid.scratch,
-                drop_mv=np.zeros((self.layout.inputs, self.layout.outputs), np.float32),
-            )
-        return self._pulsing
+        return _pulsing(self.layout, self._grid, self._blocks)
 
     @property
     def chunk(self) -> int:
@@ -120,22 +146,18 @@ class Wired:
         """What a learning kernel needs to read this array, for :attr:`chunk` steps."""
         if self.exact:
             solved = self._number == 1
-            if not solved:
-                self._gain = np.zeros(cells_uS.shape, np.float32)
-            gain = np.zeros((0, 0, 0), np.float32) if solved else self._gain
+            gain = NO_GAIN if solved else np.zeros(cells_uS.shape, np.float32)
             return self._grid.reading(gain, solved=solved, renewed=not solved)
-        if self._steps_left == 0:
-            self._gain = (self._transfer_uS(cells_uS) / cells_uS).astype(np.float32)
-            self._steps_left = self._refresh_steps
-        return self._grid.reading(self._gain, solved=False, renewed=False)
+        return self._grid.reading(self.gain(cells_uS), solved=False, renewed=False)
 
     def learnt(self, steps: int) -> None:
         """So many learning steps were done."""
+        self._effective = None
         self._steps_left = max(self._steps_left - steps, 0)
 
     def keep(self) -> dict[str, NDArray[Any]]:
         """What the next learning step depends on beside the cells: gains that still hold."""
-        gain = self._gain if self._steps_left else self._gain[:0]
+        gain = self._gain.copy() if self._steps_left else self._gain[:0]
         return {"steps_left": np.array(self._steps_left, np.int64), "gain": gain}
 
     def resume(self, kept: Mapping[str, NDArray[Any]]) -> None:
@@ -154,11 +176,19 @@ class Wired:
 
     def forget(self) -> None:
         """Cells changed otherwise than by learning: the next step takes new gains."""
+        self._effective = None
+        self._gain = NO_GAIN
         self._steps_left = 0
 
-    def _transfer_uS(self, cells_uS: Cells) -> NDArray[np.float64]:
-        self._grid.load(cells_uS)
-        return self._grid.transfer_uS(*(() if self.exact else (FAST_TOLERANCE,)))
+
+def kind_of(*, exact: bool) -> Kind:
+    """What is computed in."""
+    return np.float64 if exact else np.float32
+
+
+def _pulsing(layout: Layout, grid: Grid, lines: tuple[PulsedLines, PulsedLines]) -> PulsingWires:
+    drop_mv = block_drops(grid.scratch, (layout.inputs, layout.outputs))
+    return PulsingWires(lines=lines, scratch=grid.scratch, drop_mv=drop_mv)
 
 
 def _both(layout: Layout, relaxations: int, supply_ohm: float) -> tuple[PulsedLines, PulsedLines]:
@@ -178,10 +208,15 @@ def wires_of(geometry: ArrayGeometry, effects: Effects) -> Wired | None:
 
 
 def ideal(geometry: ArrayGeometry, effects: Effects) -> tuple[ReadingWires, PulsingWires]:
-    """What a learning kernel gets of wires that do not resist beside others that do."""
+    """What a learning kernel gets of wires that do not resist beside others that do.
+
+    Args:
+        geometry: Which array.
+        effects: Those of the other array too, so that one kernel does for both.
+    """
+    exact = effects.wires is not None and effects.wires.mode == "exact"
     layout = Layout(geometry.inputs, geometry.outputs, geometry.number == 1, True, *(0.0,) * 5)
-    grid = Grid(layout)
-    reading = grid.reading(np.zeros((0, 0, 0), np.float32), solved=False, renewed=False)
+    grid = Grid(layout, kind=kind_of(exact=exact))
     lines = pulsed_lines(layout, PLUS, RELAXATIONS, effects.output_ohm)
-    drop_mv = np.zeros((geometry.inputs, geometry.outputs), np.float32)
-    return reading, PulsingWires((lines, lines), grid.scratch, drop_mv)
+    reading = grid.reading(NO_GAIN, solved=False, renewed=False)
+    return reading, _pulsing(layout, grid, (lines, lines))

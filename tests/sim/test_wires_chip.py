@@ -44,6 +44,7 @@ FREE: Mapping[str, Any] = {
 }
 SAMPLES: NDArray[np.uint8] = np.random.default_rng(3).integers(0, 256, (12, 98), np.uint8)
 SAMPLES &= np.uint8(0x11)
+SILENT = ReadNoise(temperature_k=0.0, converter_codes=0.0, comparator_uS=0.0)
 TARGETS = np.random.default_rng(4).integers(-400, 400, (12, 10), np.int32)
 
 
@@ -242,7 +243,7 @@ def test_two_calls_do_what_one_would(mode: str, effects: dict[str, Any]) -> None
         assert np.array_equal(whole.conductance_uS(array), halves.conductance_uS(array))
 
 
-@pytest.mark.parametrize("effects", [{}, {"read_noise": ReadNoise(0.0, 0.0, 0.0), "spread": Spread()}])
+@pytest.mark.parametrize("effects", [{}, {"read_noise": SILENT, "spread": Spread()}])
 @pytest.mark.parametrize("refresh_steps", [3, 4])
 def test_an_inference_between_learning_steps_changes_nothing(
     refresh_steps: int, effects: dict[str, Any]

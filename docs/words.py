@@ -61,6 +61,24 @@ of V25: the mean code of the "+" cells would be zero where the clamp meets VBL27
 cells where it meets VBL23, whatever the cells conduct. VBL27 and VBL23 are then trimmed by codes:
 half a code of mismatch, 9.9 mV, can stay. Calibrate first, balance last: setting VBL27, VBL23 or
 V25 again undoes it, and so does a power-up.
+
+## Levelling
+
+What codes cannot trim, the cells take up: 9.9 mV of mismatch are 41 hidden codes with 100 pixels
+on, and forming need not leave both planes alike. `starlab level`, `board.arrays[1].level()` and
+`POST /boards/{id}/arrays/1/level` read all cells of array 1, and give SET pulses to all formed
+cells of the plane that reads lower until both planes have the same mean READ code, which is to
+within 0.12 codes unless asked otherwise: with 100 pixels on that leaves a hidden code. The first
+pulse is the narrowest there is, 50 ns; each round learns from the one before, and few do. Where
+the generators have noise, up to 256 readings a round are averaged, and the standard error is told.
+The outcome is `level`; or `coarse`: the narrowest pulse goes further than what is left; `unsure`:
+what is left is less than two standard errors of the readings; `stuck`: the cells no longer follow;
+`capped`: 24 rounds, or 256 pulses of the set width on each cell of a plane, did not do.
+
+**Only for an array whose weights should be zero on average: after forming or wiping, before
+learning.** Of an array that has learned, it shifts all weights. Balance first: levelling fits the
+rails as they are, and setting VBL27, VBL23 or V25 to other codes asks for it anew. Array 2 has one
+read voltage and nothing to level.
 """
 
 LIMITS_HEAD = """\

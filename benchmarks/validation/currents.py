@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
-from benchmarks.validation.generators import DARK, LIGHT, Bench
+from benchmarks.validation.generators_bench import DARK, LIGHT, Bench
 from benchmarks.validation.report import Check, Plot, Section
 from matplotlib.figure import Figure
 from numpy.typing import NDArray

@@ -4,58 +4,34 @@ Host and emulated board share a process here; between them is the wire protocol 
 """
 
 import random
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
+from benchmarks.validation.generators_bench import BOARDS, DARK, LIGHT, NOW, Bench
+from benchmarks.validation.generators_levelling import levelling
 from benchmarks.validation.report import Check, Plot, Section
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from starlab_host import Board, Chip, balance, calibrate, connect
+from starlab_host import balance, calibrate
 from starlab_host.calibration import step
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_sim.supplies import Generators
-from starlab_spec.supplies import CLAMP_OFFSET_MV, SUPPLIES, supply
+from starlab_spec.supplies import SUPPLIES, supply
 from starlab_spec.wire.transactions import get_supply, set_supply, supply_reading
 
-NOW: Final = datetime(2024, 2, 29, tzinfo=UTC)
-BOARDS: Final = 12
-"""Boards of different seeds."""
 PARTS: Final = (0.1, 0.3, 0.5, 0.7, 0.85)
 """Where in its safe range each channel is set; a current at its default instead of the first."""
-DARK: Final = "#1f3b57"
-LIGHT: Final = "#d98e32"
-
-
-class Bench:
-    """A host's board, its chip, and what is behind them."""
-
-    def __init__(self, seed: int, effects: Mapping[str, Any]) -> None:
-        self.seed = seed
-        specimen = Specimen(seed=seed, effects=Effects.read(effects))
-        self.emulated = EmulatedBoard(specimen, serial=f"EMU-{seed}", rng=random.Random(seed))
-        self.board: Board = connect("memory:bench", boards={"bench": self.emulated})
-        self.chip = Chip(self.board)
-
-    def real(self) -> dict[str, float]:
-        """What the generators give, without noise: hidden from any host."""
-        hidden = Generators(self.seed, self.emulated.chip.effects)
-        return {s.name: hidden.value(s.index, s.code) for s in self.board.supplies()}
-
-    def mismatch_mv(self) -> float:
-        """Difference of the read voltages."""
-        real = self.real()
-        return real["VBL27"] + real["VBL23"] - 2 * (real["V25"] + CLAMP_OFFSET_MV)
 
 
 def sections() -> Iterator[Section]:
-    """Calibration, balance and settling."""
+    """Calibration, balance, levelling and settling."""
     yield _calibration()
     yield _balance()
+    yield levelling()
     yield _settling()
 
 

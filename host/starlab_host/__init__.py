@@ -32,6 +32,7 @@ from starlab_host.errors import (
 )
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery
+from starlab_host.levelling import Levelling, Offset, Outcome, level
 from starlab_host.results import (
     Counters,
     EnergyParts,
@@ -76,11 +77,14 @@ __all__ = [
     "Interlock",
     "Journal",
     "JournalError",
+    "Levelling",
     "LinkError",
     "LinkLost",
     "NotFormed",
     "NotReady",
+    "Offset",
     "OperationCounts",
+    "Outcome",
     "OutcomeUnknown",
     "ProgramReport",
     "PulseCounts",
@@ -100,4 +104,5 @@ __all__ = [
     "cell_mask",
     "connect",
     "discover",
+    "level",
 ]

@@ -5,6 +5,9 @@ import pytest
 from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, WANT_NPY, WANT_NPZ, array_in, arrays_in, npy, npz
 
+from starlab_contract import Level, LevelOutcome
+from starlab_host import levelling
+
 RNG = np.random.default_rng(7)
 SAMPLES = (RNG.random((6, 784)) < 0.15).astype(np.uint8)
 
@@ -37,6 +40,48 @@ def test_pulses_go_to_the_cross_product_of_rows_and_columns(board: TestClient) -
     moved = np.argwhere(after > before + 0.5)
     assert moved.tolist() == [[1, 3, 10], [1, 3, 11], [1, 700, 10], [1, 700, 11]]
     assert board.get("/counters").json()["pulses"]["array1"] == {"set": 160, "reset": 0, "form": 0}
+
+
+def test_planes_that_read_differently_are_levelled(board: TestClient) -> None:
+    pulses = {"kind": "set", "count": 3, "rows": "0:784", "columns": "0:100", "polarity": "+"}
+    board.post("/arrays/1/pulse", json=pulses).raise_for_status()
+    done = board.post("/arrays/1/level").raise_for_status().json()
+    assert done["outcome"] == "level"
+    assert done["before"]["codes"] > 2
+    assert abs(done["after"]["codes"]) <= 0.12
+    assert done["after"]["sigma_codes"] < 0.01
+    assert done["before"]["offset_uS"] == pytest.approx(done["before"]["codes"] / 10, rel=0.02)
+    assert done["pulses_minus"] >= 3 * 78_400
+    counted = board.get("/counters").json()["pulses"]["array1"]["set"]
+    assert counted == 3 * 78_400 + done["pulses_plus"] + done["pulses_minus"]
+    again = board.post("/arrays/1/level", json={"tolerance_codes": 0.5, "readings": 8}).json()
+    assert (again["rounds"], again["after"]) == (0, done["after"])
+
+
+def test_array_2_and_a_virgin_array_1_cannot_be_levelled(virgin_board: TestClient) -> None:
+    reply = virgin_board.post("/arrays/2/level")
+    assert (reply.status_code, reply.json()["type"]) == (422, "invalid-input")
+    assert reply.json()["field"] == "array"
+    assert "only array 1" in reply.json()["detail"]
+    reply = virgin_board.post("/arrays/1/level")
+    assert (reply.status_code, reply.json()["type"]) == (409, "not-formed")
+    assert virgin_board.get("/counters").json()["pulses"]["array1"]["set"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"tolerance_codes": 0.01}, {"tolerance_codes": 11}, {"readings": 7}, {"colour": 1}],
+)
+def test_levelling_out_of_bounds_is_refused(board: TestClient, body: dict[str, float]) -> None:
+    reply = board.post("/arrays/1/level", json=body)
+    assert (reply.status_code, reply.json()["field"]) == (422, next(iter(body)))
+
+
+def test_the_contract_and_the_host_mean_the_same_levelling() -> None:
+    fields = Level.model_fields
+    defaults = (fields["tolerance_codes"].default, fields["readings"].default)
+    assert defaults == (levelling.TOLERANCE_CODES, levelling.READINGS)
+    assert {outcome.value for outcome in LevelOutcome} == {o.value for o in levelling.Outcome}
 
 
 @pytest.mark.parametrize("bare", ["+", "%2B"])

@@ -7,6 +7,14 @@ PROGRAMMED = {
     "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
     "failed": [],
 }  # fmt: skip
+LEVELLED = {
+    "outcome": "level",
+    "before": {"codes": 4.7, "sigma_codes": 0.04, "offset_uS": 0.46},
+    "after": {"codes": -0.1, "sigma_codes": 0.04, "offset_uS": -0.01},
+    "pulses_plus": 0,
+    "pulses_minus": 470_400,
+    "rounds": 4,
+}
 
 
 def board_of(board_id: str) -> dict[str, Any]:

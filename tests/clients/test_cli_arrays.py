@@ -1,11 +1,12 @@
-"""Arrays on the command line: forming, programming, reading, multiplying."""
+"""Arrays on the command line: forming, levelling, programming, reading, multiplying."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tests.clients.command_line import Run
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
-from tests.clients.replies import PROGRAMMED
+from tests.clients.replies import LEVELLED, PROGRAMMED
 
 from starlab import load_published, save_published
 from starlab.datasets import mnist
@@ -20,6 +21,32 @@ def test_forming_takes_both_arrays_unless_one_is_named(run: Run, server: FakeSer
     run("form", "2", "--rows", "0:3", "--columns", "1,2")
     assert len(server.requests) == 3
     assert server.json == {"rows": "0:3", "columns": "1,2"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("level", "level within the tolerance"),
+        ("coarse", "the narrowest pulse goes further"),
+        ("unsure", "no further than noise"),
+        ("stuck", "the cells no longer follow"),
+        ("capped", "the cap of rounds or pulses was reached"),
+    ],
+)
+def test_levelling_tells_offset_pulses_and_how_it_ended(
+    run: Run, server: FakeServer, outcome: str, words: str
+) -> None:
+    reply = {**LEVELLED, "outcome": outcome}
+    server.will_answer_json(reply)
+    finished = run("level")
+    assert finished.code == 0
+    assert server.requests[-1].url.path.endswith("/arrays/1/level")
+    for part in ("+4.700", "-0.100", "470,400", words):
+        assert part in finished.words
+    finished = run("level", "--tolerance-codes", "0.5", "--readings", "8", "--json")
+    assert server.json == {"tolerance_codes": 0.5, "readings": 8}
+    assert {name: finished.json[name] for name in reply} == reply
+    assert run("level", "--readings", "7").code == 2
 
 
 def test_programming_takes_weights_or_conductances_from_a_file(

@@ -10,7 +10,13 @@ import httpx2
 import numpy as np
 import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
-from tests.clients.replies import FORMED, PROGRAMMED, board_of, board_without_thresholds
+from tests.clients.replies import (
+    FORMED,
+    LEVELLED,
+    PROGRAMMED,
+    board_of,
+    board_without_thresholds,
+)
 
 from starlab import (
     AsyncClient,
@@ -164,7 +170,7 @@ def test_preparing_wipes_array_1_unless_it_is_fresh_from_forming(
     assert ("wiping array 1" in stages) is not is_fresh
 
 
-def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_formed(
+def test_trimming_sets_calibrated_supplies_anew_and_balances_and_levels_formed_cells(
     teacher: Plain | Awaited, server: FakeServer
 ) -> None:
     supply = {"index": 0, "code": 80, "settled": True, "fault": False}
@@ -184,12 +190,13 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_once_cells_are_form
     server.will_answer_json(FORMED)
     server.will_answer_json(FORMED)
     server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
+    server.will_answer_json(LEVELLED)
     server.will_refuse(409, type="not-ready", detail="enough seen")
     with pytest.raises(Conflict, match="enough seen"):
         teacher.prepare(trim=True)
     start = ["", "calibration", "supplies", "supplies", "supplies"]
-    forming = ["arrays/1/form", "arrays/2/form", "supplies/balance", "arrays/2/program"]
-    assert paths(server) == start + forming
+    forming = ["arrays/1/form", "arrays/2/form", "supplies/balance", "arrays/1/level"]
+    assert paths(server) == [*start, *forming, "arrays/2/program"]
     assert json.loads(server.requests[3].content) == {"VBLset": {"mv": 2209}}
 
 

@@ -6,6 +6,7 @@ import httpx2
 import numpy as np
 import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from tests.clients.replies import LEVELLED
 
 from starlab import Array, AsyncArray, AsyncBoard, AsyncClient, Board, Client, ServerAway
 
@@ -56,6 +57,11 @@ async def test_an_awaited_board_reads_programs_and_learns(server: FakeServer) ->
         server.answers = []
         server.will_answer_json({"pulses": 3})
         assert await board.arrays[2].pulse("set", rows=[0], columns=[1], polarity="+") == 3
+
+        server.answers = []
+        server.will_answer_json(LEVELLED)
+        assert (await board.arrays[1].level()).outcome == "level"
+        assert server.json == {"tolerance_codes": 0.12, "readings": 256}
 
 
 @pytest.mark.anyio

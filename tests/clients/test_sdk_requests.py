@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.clients.conftest import NPY, NPZ, FakeServer, npy_bytes, npz_bytes
+from tests.clients.replies import LEVELLED
 
 from starlab import Client, InvalidInput
 
@@ -276,6 +277,20 @@ def test_rails_are_balanced(client: Client, server: FakeServer) -> None:
     assert server.request.url.path == "/api/v1/boards/emu0/supplies/balance"
     assert server.json == {"readings": 2}
     assert done.after.mismatch_mv == 10.0
+
+
+def test_array_1_is_levelled(client: Client, server: FakeServer) -> None:
+    server.will_answer_json(LEVELLED)
+    array = client.board("emu0").arrays[1]
+    done = array.level(tolerance_codes=0.3)
+    assert server.request.method == "POST"
+    assert server.request.url.path == "/api/v1/boards/emu0/arrays/1/level"
+    assert server.json == {"tolerance_codes": 0.3, "readings": 256}
+    assert (done.outcome, done.after.codes, done.pulses_minus) == ("level", -0.1, 470_400)
+    with pytest.raises(InvalidInput, match="tolerance_codes"):
+        array.level(tolerance_codes=0)
+    with pytest.raises(InvalidInput, match="readings"):
+        array.level(readings=7)
 
 
 def test_registers_are_addressed_in_hexadecimal(client: Client, server: FakeServer) -> None:

@@ -1,4 +1,4 @@
-"""One array of a chip: form, pulse, program, read, multiply. Checks no value: the host does."""
+"""One array of a chip: form, level, pulse, program, read, multiply. The host checks all values."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -19,12 +19,15 @@ from starlab_contract import (
     Conductance,
     Form,
     FormReply,
+    Level,
+    LevelReply,
     ProgramReply,
     PulseParameters,
     PulseReply,
     VmmReply,
 )
-from starlab_host import cell_mask
+from starlab_host import Levelling, cell_mask
+from starlab_host import level as level_array
 from starlab_host.chip import MAX_PULSES
 from starlab_spec import ArrayGeometry
 from starlab_spec.operations import PulseKind
@@ -44,6 +47,25 @@ async def form(board: OneBoard, array: OneArray, body: Form | None = None) -> Fo
     columns = indices("columns", asked.columns, array.outputs)
     report = await board.write(lambda link: link.chip.form(array.number, rows, columns))
     return FormReply.model_validate(asdict(report))
+
+
+@router.post("/level", dependencies=[Depends(json_only)])
+async def level(board: OneBoard, array: OneArray, body: Level | None = None) -> LevelReply:
+    """Give array 1 SET pulses until its planes read alike: balanced weights then give no current.
+
+    Only after forming or wiping, before learning: it shifts all weights. Array 2 has no use for it.
+    """
+    asked = body or Level()
+
+    def pulse_planes(link: Connection) -> Levelling:
+        return level_array(
+            link.board,
+            array.number,
+            tolerance_codes=asked.tolerance_codes,
+            readings=asked.readings,
+        )
+
+    return LevelReply.model_validate(asdict(await board.write(pulse_planes)))
 
 
 @router.post("/pulse", openapi_extra=array_requests(PULSE))

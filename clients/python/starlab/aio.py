@@ -36,6 +36,7 @@ from starlab_contract import (
     FormReply,
     FoundBoard,
     JournaledCommand,
+    LevelReply,
     Limits,
     ProgramReply,
     Register,
@@ -60,6 +61,11 @@ class AsyncArray:
     ) -> FormReply:
         """Form virgin cells."""
         return await self._send(calls.form(self._board_id, self.number, rows, columns))
+
+    async def level(self, *, tolerance_codes: float = 0.12, readings: int = 256) -> LevelReply:
+        """Give array 1 SET pulses until both of its planes read alike on average."""
+        call = supply_calls.level(self._board_id, self.number, tolerance_codes, readings)
+        return await self._send(call)
 
     async def pulse(
         self,

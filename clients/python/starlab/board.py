@@ -21,6 +21,7 @@ from starlab_contract import (
     Faults,
     FormReply,
     JournaledCommand,
+    LevelReply,
     Limits,
     ProgramReply,
     Register,
@@ -46,6 +47,23 @@ class Array:
     def form(self, *, rows: Indices | None = None, columns: Indices | None = None) -> FormReply:
         """Form virgin cells, both of each pair of rows times columns; all where left out."""
         return self._send(calls.form(self._board_id, self.number, rows, columns))
+
+    def level(self, *, tolerance_codes: float = 0.12, readings: int = 256) -> LevelReply:
+        """Give array 1 SET pulses until both of its planes read alike on average.
+
+        What balancing the rails leaves, the cells then take up: balanced weights give no current.
+        Only after forming or wiping, before learning: it shifts all weights.
+
+        Args:
+            tolerance_codes: Difference of the mean READ codes that will do, 0.02..10; 0.12 leaves a
+                hidden code with 100 pixels on.
+            readings: Of the array in each round at most, 8..1000; fewer where they agree.
+
+        Returns:
+            How it ended, and the difference before and after.
+        """
+        call = supply_calls.level(self._board_id, self.number, tolerance_codes, readings)
+        return self._send(call)
 
     def pulse(
         self,

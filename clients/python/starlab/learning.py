@@ -49,8 +49,8 @@ def prepare(
         board: Whose chip.
         rng: Draws the weights.
         point: What to set the chip to.
-        trim: Calibrate the supplies first, and balance the read rails: for generators that do not
-            give exactly what their codes say.
+        trim: Calibrate the supplies first, balance the read rails and level array 1: for generators
+            that do not give exactly what their codes say.
         on_stage: Told what is about to be done.
 
     Raises:
@@ -164,6 +164,9 @@ def _preparation(
     if forming.newly_formed < FRESH * forming.formed:
         tell("wiping array 1")
         yield from _writing(board_id, 1, point.array1_conductance_uS(), point)
+    if trim:
+        tell("levelling array 1")
+        yield from ask(supply_calls.level(board_id, 1))
     tell("writing random weights into array 2")
     yield from _writing(board_id, 2, point.array2_conductance_uS(rng), point)
     tell("changing settings")

@@ -1,7 +1,14 @@
-"""Calls that measure and trim the supplies: as `starlab.calls`. Sends nothing."""
+"""Calls that calibrate, balance and level a board: as `starlab.calls`. Sends nothing."""
 
 from starlab.calls import Call, board_path, checked, get, send
-from starlab_contract import BalanceRails, BalanceReply, Calibrate, Calibration
+from starlab_contract import (
+    BalanceRails,
+    BalanceReply,
+    Calibrate,
+    Calibration,
+    Level,
+    LevelReply,
+)
 
 
 def calibrate(board_id: str, points: int = 5, readings: int = 32) -> Call[Calibration]:
@@ -24,3 +31,11 @@ def balance(board_id: str, readings: int = 4) -> Call[BalanceReply]:
     """Trim VBL27 and VBL23 until balanced weights give no current."""
     body = checked(BalanceRails, {"readings": readings})
     return send("POST", f"{board_path(board_id)}/supplies/balance", body, BalanceReply)
+
+
+def level(
+    board_id: str, array: int, tolerance_codes: float = 0.12, readings: int = 256
+) -> Call[LevelReply]:
+    """Pulse whole planes of an array until they read alike."""
+    body = checked(Level, {"tolerance_codes": tolerance_codes, "readings": readings})
+    return send("POST", f"{board_path(board_id)}/arrays/{array}/level", body, LevelReply)

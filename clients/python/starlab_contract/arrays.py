@@ -1,4 +1,4 @@
-"""One array: form, pulse, program, read, multiply. Shapes are stated, never checked here.
+"""One array: form, level, pulse, program, read, multiply. Shapes are stated, never checked here.
 
 Of a call that takes arrays there are two request bodies: ``...Parameters`` holds what travels in
 the query string when the arrays come as `.npy` or `.npz`; the other adds the arrays, for JSON.
@@ -46,6 +46,21 @@ class ProgramMethod(StrEnum):
     """SET-only and RESET-only rounds in turn, by the sign of the error."""
 
 
+class LevelOutcome(StrEnum):
+    """How levelling ended."""
+
+    LEVEL = "level"
+    """Within the tolerance."""
+    COARSE = "coarse"
+    """The narrowest pulse goes further than what is left: nothing comes nearer."""
+    UNSURE = "unsure"
+    """Noise: what is left is less than two standard errors of the readings; more of them tell."""
+    STUCK = "stuck"
+    """The cells no longer follow: at the end of their window, or pulsed too weakly."""
+    CAPPED = "capped"
+    """The cap of rounds or of pulses on a cell was reached."""
+
+
 def _plus(polarity: object) -> object:
     """A bare `+` of a query string arrives as a space."""
     return "+" if polarity == " " else polarity
@@ -73,6 +88,42 @@ class FormReply(ReplyBody):
     """Addressed cells that are still virgin."""
     pulses: int
     """FORM pulses on all cells together."""
+
+
+class Level(RequestBody):
+    """How near the planes of array 1 must come to each other, and how thoroughly to read."""
+
+    tolerance_codes: Annotated[float, Field(ge=0.02, le=10)] = 0.12
+    """Difference of their mean READ codes that will do; 0.12 leaves a hidden code with 100 pixels
+    on."""
+    readings: Annotated[int, Field(ge=8, le=1000)] = 256
+    """Readings of the array in each round at most; fewer where they agree."""
+
+
+class LevelOffset(ReplyBody):
+    """How far the planes of array 1 are from reading alike."""
+
+    codes: float
+    """Mean READ code of the "+" cells minus that of the "-" cells."""
+    sigma_codes: float
+    """Standard error of it, by the scatter of the readings."""
+    offset_uS: float
+    """The same as a conductance."""
+
+
+class LevelReply(ReplyBody):
+    """How levelling went."""
+
+    outcome: LevelOutcome
+    """Whether the offset is within the tolerance; if not, why not."""
+    before: LevelOffset
+    after: LevelOffset
+    pulses_plus: int
+    """SET pulses on all "+" cells together."""
+    pulses_minus: int
+    """SET pulses on all "-" cells together."""
+    rounds: int
+    """How often pulses were given and cells read."""
 
 
 class PulseParameters(RequestBody):

@@ -28,7 +28,7 @@ _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
     "Models": (fitting.fit_device,),
     "Boards": (boards.boards, boards.supplies, energy.counters, energy.energy),
-    "Arrays": (arrays.form, arrays.program, arrays.read, arrays.vmm),
+    "Arrays": (arrays.form, arrays.level, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
 }
 for group, commands in _GROUPS.items():

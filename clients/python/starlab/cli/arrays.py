@@ -1,8 +1,8 @@
-"""``form``, ``program``, ``read`` and ``vmm``: one array at a time. Never the whole network."""
+"""``form``, ``level``, ``program``, ``read``, ``vmm``: one array each. Never the whole network."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
@@ -27,7 +27,15 @@ from starlab.datasets import mnist
 from starlab.http import DEFAULT_URL
 from starlab.published import load_published, save_published
 from starlab.working_point import ARRAY2_SHAPE
-from starlab_contract import ProgramReply
+from starlab_contract import LevelOutcome, ProgramReply
+
+_LEVEL_OUTCOMES: Final = {
+    LevelOutcome.LEVEL: "level within the tolerance",
+    LevelOutcome.COARSE: "out of tolerance, but the narrowest pulse goes further than that",
+    LevelOutcome.UNSURE: "out of tolerance, but no further than noise: more readings would tell",
+    LevelOutcome.STUCK: "out of tolerance, and the cells no longer follow",
+    LevelOutcome.CAPPED: "out of tolerance when the cap of rounds or pulses was reached",
+}
 
 
 def form(
@@ -59,6 +67,34 @@ def form(
         terminal.say(listing)
         arrays = {str(number): reply.model_dump() for number, reply in replies.items()}
         terminal.finish({**total, "arrays": arrays})
+
+
+def level(
+    tolerance_codes: Annotated[
+        float,
+        typer.Option(min=0.02, max=10, help="Difference of the mean READ codes that will do."),
+    ] = 0.12,
+    readings: Annotated[
+        int, typer.Option(min=8, max=1000, help="Readings of the array in a round at most.")
+    ] = 256,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Give array 1 SET pulses until its planes read alike: after forming, before learning."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        with terminal.stages("levelling array 1"):
+            reply = board.arrays[1].level(tolerance_codes=tolerance_codes, readings=readings)
+        listing = table("Array 1: G+ minus G- as it reads", "", "codes", "uS")
+        for name, offset in (("before", reply.before), ("now", reply.after)):
+            codes = f"{offset.codes:+.3f} ± {offset.sigma_codes:.3f}"
+            listing.add_row(name, codes, f"{offset.offset_uS:+.4f}")
+        terminal.say(listing)
+        terminal.say(
+            f"{reply.pulses_plus:,} SET pulses on G+ and {reply.pulses_minus:,} on G- "
+            f"in {reply.rounds} rounds: {_LEVEL_OUTCOMES[reply.outcome]}."
+        )
+        terminal.finish(reply.model_dump(mode="json"))
 
 
 def program(

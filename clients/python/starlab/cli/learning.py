@@ -82,8 +82,8 @@ def train(
         bool,
         typer.Option(
             "--trim",
-            help="Where the chip is prepared: calibrate the supplies first and balance the read "
-            "rails, as generators want that do not give exactly what they are set to.",
+            help="Where the chip is prepared: calibrate the supplies first, balance the read rails "
+            "and level array 1, as generators want that do not give exactly what they are set to.",
         ),
     ] = False,
     layers: Annotated[str, typer.Option(help="Arrays to tune: 1,2 or 2 or 1.")] = "1,2",

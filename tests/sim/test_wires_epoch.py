@@ -41,7 +41,7 @@ def test_the_fast_mode_learns_an_epoch_as_well_as_the_exact_one() -> None:
     assert accuracy["exact"] > 0.93
     assert abs(accuracy["fast"] - accuracy["exact"]) < 0.01
     assert 0.9 < pulses["fast"] / pulses["exact"] < 1.1
-    # learning by thresholds amplifies: two runs in the fast mode whose chips differ by 0.1 uS in one
-    # cell end with weights that correlate by 0.95, and 0.004 of accuracy apart
+    # learning by thresholds amplifies: two runs in the fast mode whose chips differ by 0.1 uS in
+    # one cell end with weights that correlate by 0.95, and 0.004 of accuracy apart
     weights = {mode: (one[0] - one[1]).ravel() for mode, one in cells.items()}
     assert np.corrcoef(weights["fast"], weights["exact"])[0, 1] > 0.8

@@ -16,7 +16,7 @@ from starlab_sim.control import Control, Report
 from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_request
 from starlab_sim.errors import PowerFailed, Refused
 from starlab_sim.faults import EMERGENCY_STOP, fault_mask
-from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity
+from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity, wires_accounts
 from starlab_sim.interlock import Interlock
 from starlab_sim.network_faults import Network
 from starlab_sim.plain_reads import plain_reads
@@ -342,7 +342,9 @@ class Board:
             self._apply(request)
             command.state = self._state
             told = run(self._state)
-        return encode_json({"emulated_time_s": self.emulated_time_s, **told})
+        return encode_json(
+            {"emulated_time_s": self.emulated_time_s, **wires_accounts(self.chip), **told}
+        )
 
     def _apply(self, request: EmulatorRequest) -> None:
         specimen = request.other_chip(self._socket.holding.specimen)

@@ -1,5 +1,6 @@
-"""Who the emulated board says it is, as JSON and in its registers. Never changes after power-up."""
+"""What the emulated board tells of itself, as JSON and in its registers. Changes nothing."""
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from starlab_sim.chip import Chip, Counters
@@ -32,6 +33,13 @@ def identity(chip: Chip, *, serial: str, boot_id: int, boots: int) -> dict[str, 
         "emulated": True,
         "memory_bytes": MEMORY_BYTES,
     }
+
+
+def wires_accounts(chip: Chip) -> dict[str, Any]:
+    """What EMULATOR tells of nodal solutions, by array; nothing where no wire resists."""
+    accounts = {f"array{a.number}": chip.wires_account(a.number) for a in (ARRAY1, ARRAY2)}
+    told = {name: asdict(account) for name, account in accounts.items() if account is not None}
+    return {"wires": told} if told else {}
 
 
 def put_identity(registers: RegisterFile, chip: Chip, *, boot_id: int) -> None:

@@ -280,3 +280,22 @@ def test_only_what_may_last_is_said_to_take_long(bench: "Bench") -> None:
     assert takes_long([read_registers(0)] * 1001)
     assert not takes_long([write_registers(0x40, [8])])
     assert not takes_long([Transaction(Opcode.WRITE_REG, 0x3C)])
+
+
+@pytest.mark.timeout(400)  # compiles kernels
+def test_the_solutions_of_wires_are_accounted_for(powered: "Bench") -> None:
+    """Steps and residuals: of the mode `exact`, those that the tolerance of 1e-9 asks for."""
+    none = {"solutions": 0, "most_steps": 0, "greatest_residual": 0.0}
+    told = ask(powered, effects={"wires": {"mode": "exact"}})["wires"]
+    assert told == {"array1": none, "array2": none}
+    powered.start(Operation.INFERENCE)
+    told = ask(powered)["wires"]
+    assert told["array1"]["solutions"] == 100  # one a column: the transfer matrix
+    assert told["array2"]["solutions"] == 20
+    for one in told.values():
+        assert 0 < one["greatest_residual"] <= 1e-9
+        assert 1 <= one["most_steps"] <= 5
+    pulse_once(powered)
+    again = ask(powered)["wires"]
+    assert again["array1"]["solutions"] > 100
+    assert "wires" not in ask(powered, effects="none")

@@ -63,6 +63,7 @@ from starlab_contract.emulator import (
     EmulatorFaults,
     EmulatorReply,
     NetworkFaults,
+    WiresAccount,
 )
 from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
 from starlab_contract.limits import (
@@ -197,4 +198,5 @@ __all__ = [
     "VoltageFit",
     "VoltageLimits",
     "VoltageSupply",
+    "WiresAccount",
 ]

@@ -63,6 +63,17 @@ class EmulatorCommands(RequestBody):
     """Power-cycle the board: registers and supplies reset, cells kept."""
 
 
+class WiresAccount(ReplyBody):
+    """What nodal solutions of an array's wires have taken since the effect or the board came on."""
+
+    solutions: int
+    """Solutions: of vectors, of pulsed blocks, and one a column for a transfer matrix."""
+    most_steps: int
+    """Most steps of conjugate gradients in one of them."""
+    greatest_residual: float
+    """Greatest relative residual of one of them."""
+
+
 class EmulatorReply(ReplyBody):
     """What an emulated board answers."""
 
@@ -70,3 +81,5 @@ class EmulatorReply(ReplyBody):
     """The chip's own clock."""
     boot_id: int
     """New where the board was restarted."""
+    wires: dict[str, WiresAccount] | None = None
+    """By array, `array1` and `array2`, where the effect `wires` is on."""

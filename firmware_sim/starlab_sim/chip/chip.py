@@ -26,6 +26,7 @@ from starlab_sim.chip.forward import Forward
 from starlab_sim.chip.learning import Learning, Tuning
 from starlab_sim.chip.lesson import Lesson
 from starlab_sim.chip.store import ALL, Store, Volatile
+from starlab_sim.chip.wires import Account
 from starlab_sim.devices import DeviceModel, Forming, PulseConditions, preset
 from starlab_sim.effects import NONE, Effects
 from starlab_spec.errors import LimitExceeded
@@ -166,6 +167,11 @@ class Chip:
     def virgin(self, array: int) -> NDArray[np.bool_]:
         """Which cells are not formed, (2, inputs, outputs)."""
         return self._array(array).virgin
+
+    def wires_account(self, array: int) -> Account | None:
+        """What solutions of an array's wires have taken; None: nothing resists."""
+        wires = self._array(array).wires
+        return None if wires is None else wires.account
 
     def pulse(
         self,

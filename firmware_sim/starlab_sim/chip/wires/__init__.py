@@ -1,6 +1,6 @@
 """Line resistance of the crossbars: exact and fast solutions. Moves no cell, converts nothing."""
 
-from starlab_sim.chip.wires.grid import Grid, NoSolution, Solution
+from starlab_sim.chip.wires.grid import Account, Grid, NoSolution, Solution
 from starlab_sim.chip.wires.layout import Layout
 from starlab_sim.chip.wires.learning import (
     PulsingWires,
@@ -25,6 +25,7 @@ __all__ = [
     "EXACT",
     "RELAXATIONS",
     "TOLERANCE",
+    "Account",
     "BlockScratch",
     "Grid",
     "Layout",

@@ -51,6 +51,18 @@ class Solution:
     """Relative residual."""
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the solutions of a network have taken, since its lines were laid."""
+
+    solutions: int
+    """Nodal solutions: of vectors, of pulsed blocks, and one a column for a transfer matrix."""
+    most_steps: int
+    """Most steps of conjugate gradients in one of them."""
+    greatest_residual: float
+    """Greatest relative residual of one of them."""
+
+
 class Grid:
     """The network of one array.
 
@@ -93,10 +105,17 @@ class Grid:
             direction_v=parts[3],
             effect_ua=parts[4],
             lanes=np.zeros((4, columns + 1, LANES), kind),
+            account=self._scratch.account,
         )
         self._nodes_v = parts[5]
         eliminate(self._network)
         self._plus_column = layout.first_column(0)
+
+    @property
+    def account(self) -> Account:
+        """What its solutions have taken so far."""
+        solutions, steps, residual = self._scratch.account.tolist()
+        return Account(int(solutions), int(steps), residual)
 
     def load(self, cells_uS: NDArray[np.float32]) -> None:
         """Put these cells between the lines, (2, rows, outputs).

@@ -43,7 +43,7 @@ class Network(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of a solution; holds nothing from one to the next."""
+    """Scratch of a solution; holds nothing from one to the next but their account."""
 
     residual_ua: Values
     """What does not add up at each node, (nodes, columns)."""
@@ -55,6 +55,8 @@ class Work(NamedTuple):
     """Same shape: what going there changes."""
     lanes: Values
     """Lines in elimination, (4, columns + 1, lanes)."""
+    account: NDArray[np.float64]
+    """No scratch: solutions so far, most steps of one, greatest residual, (3,)."""
 
 
 @compiled

@@ -69,6 +69,8 @@ class BlockScratch(NamedTuple):
     """Flat, six parts as large as the plane, or more; a block of one row uses six rows of it."""
     lines: Values
     """Flat: lanes, rows and columns."""
+    account: NDArray[np.float64]
+    """That of all solutions, as in `Work`."""
 
 
 def pulsed_lines(layout: Layout, plane: int, relaxations: int, supply_ohm: float) -> PulsedLines:
@@ -109,6 +111,7 @@ def block_scratch(layout: Layout, rows: int | None = None, kind: Kind = np.float
         cells=np.zeros(2 * padded * columns * layout.rows_per_node, kind),
         nodes=np.zeros(6 * rows * columns, kind),
         lines=np.zeros(4 * (outputs + 1) * LANES + 2 * padded + 3 * outputs, kind),
+        account=np.zeros(3),
     )
 
 
@@ -195,6 +198,7 @@ def drops(
         flat[4 * nodes : 5 * nodes].reshape(block),
         flat[5 * nodes : 6 * nodes].reshape(block),
         line[:lanes_size].reshape((4, column_count + 1, LANES)),
+        scratch.account,
     )
 
     before = lines.first_column

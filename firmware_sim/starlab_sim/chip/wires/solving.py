@@ -66,7 +66,7 @@ def solve_nodes(
         clamps_v: Voltages of the clamps, (columns,).
         nodes_v: In: where to start. Out: the solution, (nodes, columns).
         currents_ua: Result, current into each clamp that is at 0 V, (columns,).
-        work: Scratch.
+        work: Scratch, and the account that this solution is added to.
         tolerance: Residual, in the norm of the preconditioner, relative to the solution.
         steps_max: Steps at most; 0: one relaxation of all lines, then one more.
 
@@ -124,4 +124,9 @@ def solve_nodes(
         steps += 1
     drive_rows(network, rows_v, rail_v, nodes_v, lanes, residual)
     rest_columns(network, residual, clamps_v, nodes_v, currents_ua)
-    return steps, float(np.sqrt(left / gross)) if gross > 0.0 else 0.0
+    relative = float(np.sqrt(left / gross)) if gross > 0.0 else 0.0
+    account = work.account
+    account[0] += 1.0
+    account[1] = max(account[1], np.float64(steps))
+    account[2] = max(account[2], relative)
+    return steps, relative

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_sim.chip.wires.grid import Grid
+from starlab_sim.chip.wires.grid import Account, Grid
 from starlab_sim.chip.wires.ladders import Kind
 from starlab_sim.chip.wires.layout import Layout
 from starlab_sim.chip.wires.learning import PulsingWires, ReadingWires
@@ -149,6 +149,11 @@ class Wired:
             gain = NO_GAIN if solved else np.zeros(cells_uS.shape, np.float32)
             return self._grid.reading(gain, solved=solved, renewed=not solved)
         return self._grid.reading(self.gain(cells_uS), solved=False, renewed=False)
+
+    @property
+    def account(self) -> Account:
+        """What solutions have taken since the lines were laid."""
+        return self._grid.account
 
     def learnt(self, steps: int) -> None:
         """So many learning steps were done."""

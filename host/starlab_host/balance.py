@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from starlab_host import commands
 from starlab_host.board import Board
 from starlab_host.cells import ArrayCells
-from starlab_host.errors import BadArgument, StarlabHostError
+from starlab_host.errors import StarlabHostError
+from starlab_host.plane_codes import plane_means, usable_cells
 from starlab_host.results import SupplyState
 from starlab_host.safety import check_whole
 from starlab_spec import ARRAY1, LimitExceeded
@@ -35,10 +36,6 @@ READINGS: Final = 4
 """Readings of the array at each code."""
 TRIM_MAX: Final = 8
 """Codes that a rail is trimmed by at most."""
-_LEAST_CODE: Final = 10
-_GREATEST_CODE: Final = 250
-"""Cells that read outside at any code of V25 are virgin or saturated: they do not count."""
-_LEAST_CELLS: Final = 100
 _READ_WEIGHT: Final = 0.1
 """What a millivolt of read voltage counts beside one of mismatch: enough to decide between trims
 that balance alike."""
@@ -132,7 +129,8 @@ def measure(board: Board, v25: SupplyState, readings: int = READINGS) -> ReadVol
             board.restore_supply(v25)
         raise
     board.restore_supply(v25)
-    means = _means(np.stack(sums))
+    codes = np.stack(sums)
+    means = plane_means(codes, usable_cells(codes))
     v25_mv = np.array([board.supply_value("V25", code) for code in swept])
     here_mv = board.supply_value("V25", v25.code)
     meets = [_root(v25_mv, means[:, plane]) for plane in range(2)]
@@ -142,17 +140,6 @@ def measure(board: Board, v25: SupplyState, readings: int = READINGS) -> ReadVol
 def _restore(board: Board, states: Mapping[str, SupplyState]) -> None:
     for name in ("VBL27", "VBL23"):
         board.restore_supply(states[name])
-
-
-def _means(codes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean codes of usable cells, shape (sweep, 2), of all, shape (sweep, 2, inputs, outputs)."""
-    usable = ((codes >= _LEAST_CODE) & (codes <= _GREATEST_CODE)).all(axis=0)
-    counts = usable.sum(axis=(1, 2))
-    if counts.min() < _LEAST_CELLS:
-        what = f"has {counts.min()} cells of a plane within the converters' range"
-        raise BadArgument("array 1", f"{what}, fewer than {_LEAST_CELLS}: form or program it")
-    means: NDArray[np.float64] = (codes * usable).sum(axis=(2, 3)) / counts
-    return means
 
 
 def _root(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -29,6 +29,7 @@ from starlab_host.board import Board
 from starlab_host.cells import ArrayCells
 from starlab_host.commands import PULSES_PER_OPERATION, MaskedPulses
 from starlab_host.errors import BadArgument
+from starlab_host.plane_codes import plane_means, usable_cells
 from starlab_host.safety import check_whole
 from starlab_host.settings import SETTING_ADDRESSES, settings_of
 from starlab_spec import ARRAY1, MINUS, PLUS, LimitExceeded
@@ -56,10 +57,6 @@ _GROWTH: Final = 8
 """Most pulses of a round in units of what the plane has had, as in programming."""
 _SURE: Final = 2.0
 """Standard errors from which on a move is one."""
-_LEAST_CODE: Final = 10
-_GREATEST_CODE: Final = 250
-"""Cells that read outside at first are virgin or saturated: they do not count and get no pulse."""
-_LEAST_CELLS: Final = 100
 
 
 class Outcome(StrEnum):
@@ -249,7 +246,7 @@ class _Meter:
         readings: At most.
 
     Attributes:
-        usable: Shape (2, inputs, outputs): the cells that count.
+        usable: Shape (2, inputs, outputs): the cells that count and get pulses.
     """
 
     def __init__(self, board: Board, cells: ArrayCells, sigma_codes: float, readings: int) -> None:
@@ -257,31 +254,25 @@ class _Meter:
         self._sigma_codes = sigma_codes
         self._readings = readings
         self._code_uS = float(cells.read_path().conductance_per_code_uS(ARRAY1).mean())
-        (codes,) = self._codes(1)
-        self.usable = (codes >= _LEAST_CODE) & (codes <= _GREATEST_CODE)
-        counts = self.usable.sum(axis=(1, 2))
-        if counts.min() < _LEAST_CELLS:
-            what = f"has {counts.min()} cells of a plane within the converters' range"
-            raise BadArgument("array 1", f"{what}, fewer than {_LEAST_CELLS}: form or program it")
-        self._counts = counts
+        self.usable = usable_cells(self._codes(1))
 
     def read(self) -> Offset:
         """Read until the mean is known well enough, or the readings are used up."""
         found: list[float] = []
         while True:
-            for codes in self._codes(min(READINGS_MIN, self._readings - len(found))):
-                plus, minus = (codes * self.usable).sum(axis=(1, 2)) / self._counts
-                found.append(float(plus - minus))
+            codes = self._codes(min(READINGS_MIN, self._readings - len(found)))
+            plus, minus = plane_means(codes, self.usable).T
+            found.extend((plus - minus).tolist())
             sigma = float(np.std(found, ddof=1)) / len(found) ** 0.5
             if sigma <= self._sigma_codes or len(found) >= self._readings:
                 mean = float(np.mean(found))
                 return Offset(mean, sigma, mean * self._code_uS)
 
-    def _codes(self, readings: int) -> list[NDArray[np.uint8]]:
-        """Codes of all cells, read so many times: one command."""
+    def _codes(self, readings: int) -> NDArray[np.uint8]:
+        """Codes of all cells, read so many times, (readings, 2, inputs, outputs): one command."""
         results = self._board.execute(commands.read_array(ARRAY1) * readings)
         read = [result.data for result in results if len(result.data) == ARRAY1.cells]
-        return [np.frombuffer(data, np.uint8).reshape(ARRAY1.shape) for data in read]
+        return np.frombuffer(b"".join(read), np.uint8).reshape(-1, *ARRAY1.shape)
 
 
 def _check_pulses(board: Board) -> int:

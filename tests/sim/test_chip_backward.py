@@ -7,7 +7,7 @@ import pytest
 from benchmarks.validation import nodal
 from numpy.typing import NDArray
 from scipy.stats import norm
-from tests.sim.test_chip_learning import CONVERTERS, CYCLIC, RAILS, digits, train
+from tests.sim.lessons import CONVERTERS, CYCLIC, RAILS, digits, train
 
 from starlab_sim.chip import Chip, Learning
 from starlab_sim.chip.detailed.backward import driven_back

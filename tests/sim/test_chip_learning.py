@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.sim.lessons import CONVERTERS, CYCLIC, RAILS, digits, train
 
 from starlab_sim.chip import (
     Activation,
     ArrayTuning,
     Chip,
-    Converters,
     Forming,
     Learning,
     PulseKind,
-    Rails,
     Schedule,
-    Training,
     Tuning,
     TuningStep,
     targets_of,
@@ -28,9 +26,8 @@ from starlab_spec import stellar
 from starlab_spec.errors import LimitExceeded, ShapeError
 from starlab_spec.samples import pack_samples
 
-RAILS, CONVERTERS = Rails(), Converters()
 SET, RESET = PulseKind.SET, PulseKind.RESET
-CYCLIC, NON_CYCLIC = Schedule.cyclic(), Schedule.non_cyclic()
+NON_CYCLIC = Schedule.non_cyclic()
 
 
 def working_chip(seed: int = 1, device: str = "linear", cycle_noise_uS: float = 0.0) -> Chip:
@@ -45,31 +42,6 @@ def working_chip(seed: int = 1, device: str = "linear", cycle_noise_uS: float = 
     chip.set_conductance_uS(1, rng.normal(11, 3, (2, 784, 100)))
     chip.set_conductance_uS(2, rng.normal(11, 4, (2, 100, 10)))
     return chip
-
-
-def digits(count: int, seed: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    rng = np.random.default_rng(seed)
-    pixels = (rng.random((count, 784)) < 0.13).astype(np.uint8)
-    return pixels, rng.integers(-200, 201, (count, 10), dtype=np.int32)
-
-
-def train(
-    chip: Chip,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.int32],
-    schedule: Schedule = CYCLIC,
-    learning: Learning | None = None,
-    phase: int = 0,
-) -> Training:
-    return chip.train(
-        pack_samples(pixels),
-        targets,
-        rails=RAILS,
-        converters=CONVERTERS,
-        learning=learning or Learning(),
-        tuning=Tuning.at(RAILS, schedule),
-        phase=phase,
-    )
 
 
 def directions(after: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.sim.rising_loads import SAMPLES, TARGETS, scatter
 
 from starlab_sim.chip import (
     ArrayTuning,
@@ -27,17 +28,13 @@ from starlab_sim.chip.energy import (
 from starlab_sim.effects import Array2Wires, Effects, parameters
 from starlab_spec.geometry import MINUS, PLUS
 from starlab_spec.operations import Activation
-from starlab_spec.samples import pack_samples, unpack_samples
+from starlab_spec.samples import unpack_samples
 
 if TYPE_CHECKING:
     from starlab_sim.chip import Counters
 
 RAILS, CONVERTERS = Rails(), Converters()
 LEARNING = Learning(5, 1.0, c1=0, activation=Activation.NONE)
-RNG = np.random.default_rng(7)
-SAMPLES = pack_samples(RNG.random((12, 784)) < np.linspace(0.05, 0.4, 12)[:, None])
-"""Later ones draw more."""
-TARGETS = RNG.integers(-100, 100, (12, 10), np.int32)
 AMPLITUDE_MV = {PulseKind.SET: RAILS.bl_set_mv, PulseKind.RESET: RAILS.sl_reset_mv}
 Pass = tuple[int, PulseKind, int]
 CYCLIC: dict[int, list[Pass]] = {
@@ -50,9 +47,7 @@ CYCLIC: dict[int, list[Pass]] = {
 def chip_with(**effects: Any) -> Chip:
     """A chip whose cells lie all over the window."""
     chip = Chip(seed=4, formed=True, effects=Effects.read(effects))
-    rng = np.random.default_rng(2)
-    for array in (1, 2):
-        chip.set_conductance_uS(array, rng.normal(11, 4, chip.conductance_uS(array).shape))
+    scatter(chip)
     return chip
 
 

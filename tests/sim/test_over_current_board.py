@@ -3,33 +3,23 @@
 import numpy as np
 import pytest
 from tests.sim.conftest import Bench
+from tests.sim.rising_loads import SAMPLES, TARGETS, scatter
 
 from starlab_sim import Specimen
-from starlab_sim.chip import (
-    PulseKind,
-)
+from starlab_sim.chip import PulseKind
 from starlab_sim.effects import Effects
 from starlab_spec.operations import TRAINING_RECORD, Activation, Operation
 from starlab_spec.registers import register
-from starlab_spec.samples import pack_samples
 from starlab_spec.supplies import SUPPLIES
 from starlab_spec.wire import transactions as wire
 from starlab_spec.wire.transactions import Status
-
-RNG = np.random.default_rng(7)
-SAMPLES = pack_samples(RNG.random((12, 784)) < np.linspace(0.05, 0.4, 12)[:, None])
-"""Later ones draw more."""
-TARGETS = RNG.integers(-100, 100, (12, 10), np.int32)
 
 
 def bench_with(limit_ma: float) -> Bench:
     """A board with the samples in memory, ready to learn."""
     specimen = Specimen(seed=1, effects=Effects.read({"current_limit": {"limit_ma": limit_ma}}))
     bench = Bench(specimen)
-    rng = np.random.default_rng(2)
-    for array in (1, 2):
-        chip = bench.board.chip
-        chip.set_conductance_uS(array, rng.normal(11, 4, chip.conductance_uS(array).shape))
+    scatter(bench.board.chip)
     bench.power_up()
     bench.do(
         wire.write_memory(0x0100_0000, SAMPLES.tobytes()),

@@ -1,4 +1,4 @@
-"""Both distributions as a stranger gets them: wheels, built and installed alone. Needs a registry."""
+"""Both distributions as a stranger gets them: wheels, built and installed alone."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_the_wheel_installs_alone_and_its_demo_learns(tmp_path: Path) -> None:
     assert packages_of(wheel) == SERVER_PACKAGES | CLIENT_PACKAGES
     programs = installed(wheel, tmp_path / "environment")
     shown = run(programs / "starlab", "demo", "--limit", "3000", "--json", cwd=tmp_path)
-    assert json.loads(shown.splitlines()[-1])["accuracy"] > 0.8
+    assert json.loads(shown.splitlines()[-1])["test_accuracy"] > 0.7
 
 
 def test_the_light_wheel_installs_alone_and_works_with_a_remote_server(tmp_path: Path) -> None:
@@ -76,9 +76,8 @@ def test_the_light_wheel_installs_alone_and_works_with_a_remote_server(tmp_path:
                 "with starlab.Client(sys.argv[1]) as bench:\n"
                 "    board, digits = bench.board('emu0'), data.mnist()\n"
                 "    starlab.prepare(board, rng=numpy.random.default_rng(1))\n"
-                "    some = slice(0, 500)\n"
-                "    steps = starlab.learn(board, digits.train.images[some], digits.train.labels[some])\n"
-                "    print(sum(1 for _ in steps))\n",
+                "    few = [part[:500] for part in (digits.train.images, digits.train.labels)]\n"
+                "    print(sum(1 for _ in starlab.learn(board, *few)))\n",
                 url,
                 cwd=tmp_path,
             )

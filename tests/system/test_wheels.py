@@ -44,8 +44,11 @@ def installed(wheel: Path, folder: Path) -> Path:
 
 
 def packages_of(wheel: Path) -> set[str]:
+    """The packages of a wheel, which has the licence beside them."""
     with zipfile.ZipFile(wheel) as archive:
-        folders = {name.partition("/")[0] for name in archive.namelist()}
+        names = archive.namelist()
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    folders = {name.partition("/")[0] for name in names}
     return {folder for folder in folders if not folder.endswith(".dist-info")}
 
 
@@ -68,7 +71,6 @@ def test_the_light_wheel_installs_alone_and_works_with_a_remote_server(tmp_path:
         try:
             assert server.stdout is not None
             url = json.loads(server.stdout.readline())["listening"]
-            starlab = (programs / "starlab", "--url", url)
             learned = run(
                 programs / "python",
                 "-c",
@@ -82,7 +84,8 @@ def test_the_light_wheel_installs_alone_and_works_with_a_remote_server(tmp_path:
                 cwd=tmp_path,
             )
             assert int(learned) > 0
-            shown = run(*starlab, "read", "2", "--rows", "0:2", "--json", cwd=tmp_path)
+            read = ("read", "2", "--rows", "0:2", "--url", url, "--json")
+            shown = run(programs / "starlab", *read, cwd=tmp_path)
             assert "conductance_uS" in json.loads(shown.splitlines()[-1])
             asked = "import importlib.util as u; print([u.find_spec(n) is None for n in %r])"
             absent = run(programs / "python", "-c", asked % sorted(SERVER_PACKAGES), cwd=tmp_path)

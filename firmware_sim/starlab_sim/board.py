@@ -3,6 +3,7 @@
 Opens no socket and knows no frame: the server and the protocol's responder do.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from starlab_sim.commands import Command, malformed, reading_words, word_of
 from starlab_sim.control import Control, Report
 from starlab_sim.emulator_commands import EmulatorRequest, FaultRequest, parse_request
 from starlab_sim.errors import PowerFailed, Refused
-from starlab_sim.faults import EMERGENCY_STOP, fault_mask
+from starlab_sim.faults import EMERGENCY_STOP, ILLEGAL_OPERATION, fault_mask, fault_names
 from starlab_sim.identity import FIRST_COUNTER, identity, put_counters, put_identity, wires_accounts
 from starlab_sim.interlock import Interlock
 from starlab_sim.network_faults import Network
@@ -36,6 +37,10 @@ SHORT_TRANSACTIONS: Final = 1000
 SHORT_STARTS: Final = 16
 """A command of so many short operations is over within some milliseconds."""
 
+CLOCK_MAX_TICKS: Final = 1 << 62
+"""Where `advance_s` ends, after 7,300 years: operations have as much again in 64 bits."""
+
+_LOG: Final = logging.getLogger("starlab_sim.board")
 _MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG), int(Opcode.EMULATOR)})
 _OK: Final = int(Status.OK)
 _START: Final = register("START").address
@@ -144,6 +149,19 @@ class Board:
         """Drivers off at once. A running operation is aborted at its next safe point."""
         self._state.supplies.switch_off(reason)
 
+    def break_down(self, error: Exception) -> str:
+        """Something here has failed that must not: latch it, drivers off, and log it.
+
+        Returns:
+            What to tell the host.
+        """
+        _LOG.error("the emulated board failed; its drivers are off", exc_info=error)
+        self._state.trip(ILLEGAL_OPERATION)
+        return (
+            f"latched {fault_names(ILLEGAL_OPERATION)}: the board itself failed "
+            f"({type(error).__name__}: {error}); what this operation has done is not known"
+        )
+
     def takes_long(self, transactions: Sequence[Transaction]) -> bool:
         """Whether a command may run for more than some milliseconds."""
         if len(transactions) > SHORT_TRANSACTIONS:
@@ -203,6 +221,8 @@ class Board:
             except PowerFailed:
                 self._state = self._power_up()
                 return []
+            except Exception as error:  # a defect here: the host must be answered, drivers go off
+                status, message = Status.HARDWARE_FAULT, self.break_down(error)
             else:
                 results.append(Result(opcode, _OK, address, data))
                 continue
@@ -231,6 +251,11 @@ class Board:
     def _check_network(self, faults: FaultRequest) -> None:
         if self._network is None and (faults.network is not None or faults.stall_s):
             raise Refused(Status.UNSUPPORTED, "this board is on no network that could be bad")
+
+    def _check_clock(self, ticks: int) -> None:
+        if ticks and (clock := self._socket.ticks + ticks) > CLOCK_MAX_TICKS:
+            time_s, limit_s = (reading * TICK_NS * 1e-9 for reading in (clock, CLOCK_MAX_TICKS))
+            raise LimitExceeded("emulated time after advance_s", time_s, limit_s, "s")
 
     def _power_fails(self) -> bool:
         fails_at = self._power_fails_at
@@ -336,6 +361,7 @@ class Board:
     def _emulate(self, command: Command, transaction: Transaction) -> bytes:
         request = parse_request(transaction.data)
         self._check_network(request.faults)
+        self._check_clock(request.advance_ticks)
         run = snapshot.plan(request, self._socket, command.state, boot_id=self.boot_id)
         told = {}
         if not command.dry_run:

@@ -8,6 +8,7 @@ from starlab_spec.registers import register
 FAULT_BITS: Final = {field.name: field.mask for field in register("FAULTS").fields}
 """Bit of each latch in registers FAULTS and FAULT_CLEAR, by name."""
 EMERGENCY_STOP: Final = FAULT_BITS["emergency_stop"]
+ILLEGAL_OPERATION: Final = FAULT_BITS["illegal_operation"]
 OVER_CURRENT: Final = FAULT_BITS["over_current"]
 OVER_VOLTAGE: Final = FAULT_BITS["over_voltage"]
 SUPPLY_FAULTS: Final = OVER_CURRENT | OVER_VOLTAGE

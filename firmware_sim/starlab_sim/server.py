@@ -18,7 +18,7 @@ from starlab_sim.network_faults import FaultySocket, Network
 from starlab_sim.ports.base import LONGEST_DATAGRAM_BYTES, Junction, Port, Sender
 from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution
 from starlab_spec.wire.responder import Responder
-from starlab_spec.wire.transactions import Result, Transaction
+from starlab_spec.wire.transactions import Result, Status, Transaction
 
 PROGRESS_INTERVAL_S: Final = 0.1
 """A command reports its progress so often at most."""
@@ -45,6 +45,9 @@ class ServedBoard(BoardFacts, Protocol):
 
     def enter_safe(self, reason: str) -> None:
         """Drivers off; may be called while a command executes."""
+
+    def break_down(self, error: Exception) -> str:
+        """Something has failed that must not: drivers off, latched; what to tell the host."""
 
 
 class BoardServer:
@@ -115,7 +118,11 @@ class BoardServer:
         worker.start()
         try:
             while not self._stopping:
-                self._serve_once()
+                try:
+                    self._serve_once()
+                except Exception as error:  # a defect: nothing may hang, and nothing run twice
+                    self._board.break_down(error)
+                    self._responder.shut_down(self._clock())
         finally:
             self._responder.shut_down(self._clock())
             self._act()
@@ -151,7 +158,7 @@ class BoardServer:
         while (work := responder.take_work()) is not None:
             if isinstance(work, EnterSafe):
                 board.enter_safe(work.reason)
-            elif board.takes_long(work.transactions):
+            elif self._takes_long(work):
                 self._long.put(work)
             else:
                 responder.complete(work, self._execute(work, _no_progress), self._clock())
@@ -159,13 +166,24 @@ class BoardServer:
             with contextlib.suppress(OSError):
                 self._datagrams.sendto(datagram, address)
 
+    def _takes_long(self, work: Execution) -> bool:
+        try:
+            return self._board.takes_long(work.transactions)
+        except Exception as error:  # a defect; what is executed beside the protocol harms it least
+            self._board.break_down(error)
+            return True
+
     def _execute(self, work: Execution, progress: Callable[[int, int, str], None]) -> list[Result]:
-        return self._board.execute(
-            work.transactions,
-            dry_run=work.dry_run,
-            aborted=lambda: work.aborted,
-            progress=progress,
-        )
+        try:
+            return self._board.execute(
+                work.transactions,
+                dry_run=work.dry_run,
+                aborted=lambda: work.aborted,
+                progress=progress,
+            )
+        except Exception as error:  # a defect: without an answer the host would wait for ever
+            message = self._board.break_down(error)
+            return [work.request.refusal(Status.HARDWARE_FAULT, message)]
 
     # ---- the other thread
 

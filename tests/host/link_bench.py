@@ -36,6 +36,10 @@ class NotingBoard:
     def enter_safe(self, reason: str) -> None:
         self.is_safe = True
 
+    def break_down(self, error: Exception) -> str:
+        self.is_safe, self.faults = True, 4
+        return f"broke down: {error}"
+
     def execute(
         self,
         transactions: Sequence[Transaction],

@@ -167,3 +167,44 @@ def test_faults_that_are_not_understood_do_nothing(
     found, said = bench.refusal(emulator({"restart": True, "faults": faults}))
     assert (found, said[: len(message)]) == (status, message)
     assert bench.board.boot_id == boot_id
+
+
+def test_an_operation_that_fails_latches_a_fault_and_switches_the_drivers_off(
+    powered: "Bench", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    powered.select(1, 3, 0b111)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(powered.board.chip), "pulse", lambda *_, **__: 1 / 0)
+        status, said = powered.refusal(write_registers(0x140, [1]), start(Operation.SET))
+    assert status == Status.HARDWARE_FAULT
+    assert said == (
+        "latched illegal_operation: the board itself failed (ZeroDivisionError: division by zero); "
+        "what this operation has done is not known"
+    )
+    assert [record.message for record in caplog.records] == [
+        "the emulated board failed; its drivers are off"
+    ]
+    assert powered.board.faults == 4
+    assert powered.board.is_safe
+    powered.do(write_registers(0x1C8, [0xF]))
+    powered.power_up()
+    assert powered.start(Operation.SET) == b""
+
+
+def test_the_clock_ends_before_its_counters_do(powered: "Bench") -> None:
+    refused = None
+    for _ in range(300):
+        (result,) = powered.board.execute([emulator({"advance_s": 1e9})])
+        if result.status != Status.OK:
+            refused = result
+            break
+        elapsed_s = powered.board.emulated_time_s
+    assert refused is not None
+    assert (refused.status, refused.message) == (
+        Status.RANGE,
+        "emulated time after advance_s 2.31e+11 s is above the 2.30584e+11 s limit",
+    )
+    assert powered.board.emulated_time_s == elapsed_s
+    powered.select(1, 3, 0b111)
+    assert powered.start(Operation.SET) == b""
+    powered.do(emulator({"advance_s": 1.0}))

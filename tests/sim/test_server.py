@@ -17,6 +17,7 @@ from tests.system.wire_client import WireClient
 from starlab_sim import server as server_module
 from starlab_sim.ports import UdpPort
 from starlab_sim.server import BoardServer
+from starlab_spec.wire.responder import Responder
 
 
 @pytest.fixture
@@ -108,6 +109,42 @@ def test_progress_comes_ten_times_a_second_at_most(
     board.release.set()
     client.command(1, wire.start(LONG))
     assert client.events == []
+
+
+@pytest.mark.parametrize("operation", [LONG, 7])
+def test_a_board_that_fails_answers_with_a_fault_and_goes_on(
+    client: WireClient, board: NotingBoard, monkeypatch: pytest.MonkeyPatch, operation: int
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(board, "execute", lambda *_, **__: 1 / 0)
+        (result,) = client.command(1, wire.start(operation)).results
+    assert (result.status, board.is_safe) == (wire.HARDWARE_FAULT, True)
+    assert b"broke down: division by zero" in result.data
+    assert client.command(2, wire.start(5)).results[0].status == wire.OK
+    assert board.executed == [5]
+    assert client.ask_status().faults == 4
+
+
+def test_a_protocol_that_fails_ends_the_session_and_serves_the_next(
+    url: str, client: WireClient, board: NotingBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Responder, "receive", lambda *_: 1 / 0)
+        client.send_raw(client.command_frames(1, wire.start(7))[0])
+        assert client.receive_kind(wire.RESET).kind == wire.RESET
+    assert (board.executed, board.is_safe) == ([], True)
+    after = connected(url)
+    after.command(1, wire.start(7))
+    assert board.executed == [7]
+    after.close()
+
+
+def test_a_board_that_cannot_tell_how_long_a_command_takes_executes_it_all_the_same(
+    client: WireClient, board: NotingBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "takes_long", lambda _: 1 / 0)
+    assert client.command(1, wire.start(7)).results[0].status == wire.OK
+    assert (board.executed, board.is_safe) == ([7], True)
 
 
 def test_hostile_datagrams_are_survived(client: WireClient, board: NotingBoard) -> None:

@@ -49,6 +49,9 @@ class FrontedBoard(Protocol):
     ) -> list[Result]:
         """Execute a command. Whatever it holds, nothing is raised; no results: its power failed."""
 
+    def break_down(self, error: Exception) -> str:
+        """Something has failed that must not: drivers off, latched; what to tell the host."""
+
 
 class Answer(NamedTuple):
     """What is to be done about a request."""

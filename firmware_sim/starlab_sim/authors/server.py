@@ -129,6 +129,8 @@ class AuthorsServer:
             _LOG.warning("%s disconnected: %s", name, error)
         except PowerFailed:
             _LOG.warning("%s disconnected: the board's power failed", name)
+        except Exception as error:  # a defect must not end the thread: the next client is served
+            self._board.break_down(error)
         finally:
             self._owner.release()
 

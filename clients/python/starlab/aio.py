@@ -19,6 +19,7 @@ from starlab.http import (
     DEFAULT_URL,
     answer_of,
     client_options,
+    environment_checked,
     error_of_transport,
     request_arguments,
 )
@@ -273,7 +274,8 @@ class AsyncClient:
     ) -> None:
         self.url = url
         options = client_options(url, timeout_s, connect_timeout_s)
-        self._http = httpx2.AsyncClient(**options, transport=transport)
+        with environment_checked():
+            self._http = httpx2.AsyncClient(**options, transport=transport)
 
     async def __aenter__(self) -> Self:
         """Nothing to open: connections are made when needed."""
@@ -309,6 +311,6 @@ class AsyncClient:
     async def _send(self, call: Call[T], /) -> T:
         try:
             response = await self._http.request(**request_arguments(call))
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
         return call.read(answer_of(response))

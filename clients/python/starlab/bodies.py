@@ -5,9 +5,13 @@ Bulk travels in NumPy's own formats, never pickled: ``npy`` for one array, ``npz
 
 import io
 import json
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,23 @@ from starlab.errors import ServerFailed, error_of
 from starlab_contract import JSON_TYPE
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+NO_ARRAY: Final = (
+    ValueError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    NotImplementedError,
+)
+"""What NumPy raises on bytes that are no file of its own, or on one with an absurd shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +65,9 @@ class Answer:
             problem = {}
         if not isinstance(problem, dict):
             problem = {}
+        if not problem and self.status < 500:
+            kind = f" and {self.content_type}" if self.content_type else ""
+            raise ServerFailed(f"no starlab server answers there, but one with {self.status}{kind}")
         raise error_of(self.status, problem)
 
     def model(self, kind: type[Model]) -> Model:
@@ -55,7 +79,7 @@ class Answer:
         try:
             return kind.model_validate_json(self.content)
         except ValidationError as error:
-            raise ServerFailed(f"the server's answer is no {kind.__name__}: {error}") from error
+            raise ServerFailed(self._no(kind, error)) from error
 
     def models(self, kind: type[Model]) -> list[Model]:
         """The JSON body as a list of contract models.
@@ -69,7 +93,19 @@ class Answer:
                 raise ValueError("it is no list")
             return [kind.model_validate(item) for item in items]
         except ValueError as error:
-            raise ServerFailed(f"the server's answer lists no {kind.__name__}: {error}") from error
+            raise ServerFailed(self._no(kind, error, "lists no")) from error
+
+    def _no(self, kind: type[BaseModel], error: ValueError, verb: str = "is no") -> str:
+        """Why the answer is none of a starlab server of this version."""
+        if not isinstance(error, ValidationError):
+            said = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        else:
+            first = error.errors(include_url=False, include_input=False)[0]
+            said = ": ".join((".".join(str(part) for part in first["loc"]), first["msg"]))
+        return (
+            f"the server's answer, {self.content_type or 'of no kind'}, {verb} {kind.__name__}"
+            f" ({said.removeprefix(': ')}): no starlab server, or one of another version"
+        )
 
     def array(self) -> NDArray[Any]:
         """The ``npy`` body.
@@ -94,13 +130,14 @@ class Answer:
         with loaded:
             try:
                 return [loaded[name] for name in names]
-            except (KeyError, ValueError) as error:
+            except (KeyError, *NO_ARRAY) as error:
                 raise ServerFailed(f"the server's answer lacks an array: {error}") from error
 
     def _load(self) -> Any:
         try:
             return np.load(io.BytesIO(self.content), allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
+        # all that NumPy raises on bytes that are none of its formats
+        except (*NO_ARRAY, OSError) as error:
             raise ServerFailed(f"the server's {self.content_type} makes no sense") from error
 
 

@@ -12,10 +12,11 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from starlab.bodies import Answer, npy, npz
 from starlab.errors import InvalidInput
-from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_query, as_text
+from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_query, as_text, utf8
 from starlab.results import Training
 from starlab_contract import (
     JSON_TYPE,
@@ -94,7 +95,7 @@ def discover(addresses: Sequence[str], wait_s: float) -> Call[list[FoundBoard]]:
         "POST",
         f"{ROOT}/boards/discover",
         read,
-        content=body.model_dump_json().encode(),
+        content=_json(body),
         headers={"content-type": JSON_TYPE},
     )
 
@@ -352,7 +353,18 @@ def train_step(
 
 def board_path(board_id: str) -> str:
     """Where a board's calls are."""
-    return f"{ROOT}/boards/{quote(board_id, safe='')}"
+    return f"{ROOT}/boards/{segment('board', board_id)}"
+
+
+def segment(what: str, name: str) -> str:
+    """A name as a part of a path.
+
+    Raises:
+        InvalidInput: No server can have one of that name: it would lead elsewhere.
+    """
+    if name in ("", ".", ".."):
+        raise InvalidInput(f"{name!r} is no {what}")
+    return quote(utf8(what, name), safe="")
 
 
 def _array(board_id: str, array: int) -> str:
@@ -374,10 +386,22 @@ def send(method: str, path: str, body: BaseModel | None, kind: type[Model]) -> C
         method,
         path,
         lambda answer: answer.model(kind),
-        content=None if body is None else body.model_dump_json(exclude_none=True).encode(),
+        content=None if body is None else _json(body),
         headers={} if body is None else {"content-type": JSON_TYPE},
         changes=True,
     )
+
+
+def _json(body: BaseModel) -> bytes:
+    """A request body.
+
+    Raises:
+        InvalidInput: A text of it is not to be had in UTF-8.
+    """
+    try:
+        return body.model_dump_json(exclude_none=True).encode()
+    except PydanticSerializationError as error:
+        raise InvalidInput(f"the request cannot be written as JSON: {error}") from None
 
 
 def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:

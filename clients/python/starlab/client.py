@@ -14,6 +14,7 @@ from starlab.http import (
     DEFAULT_URL,
     answer_of,
     client_options,
+    environment_checked,
     error_of_transport,
     request_arguments,
 )
@@ -44,7 +45,8 @@ class Client:
     ) -> None:
         self.url = url
         options = client_options(url, timeout_s, connect_timeout_s)
-        self._http = httpx2.Client(**options, transport=transport)
+        with environment_checked():
+            self._http = httpx2.Client(**options, transport=transport)
 
     def __enter__(self) -> Self:
         """Nothing to open: connections are made when needed."""
@@ -84,6 +86,6 @@ class Client:
     def _send(self, call: Call[T], /) -> T:
         try:
             response = self._http.request(**request_arguments(call))
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
         return call.read(answer_of(response))

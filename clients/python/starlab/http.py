@@ -1,5 +1,7 @@
 """How both clients use httpx2: options, requests, answers, failures. Holds no connection."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -28,8 +30,13 @@ def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) 
     Raises:
         InvalidInput: ``url`` is none.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_root = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):  # a port is none, brackets do not match, ...
+        is_root = False
+    if not is_root:
         raise InvalidInput(f"{url!r} is no URL of a server, such as {DEFAULT_URL}")
     return {
         "base_url": url,
@@ -38,6 +45,22 @@ def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) 
         # no proxy leads to this very machine
         "trust_env": parts.hostname not in _LOOPBACK,
     }
+
+
+@contextmanager
+def environment_checked() -> Iterator[None]:
+    """Make what the environment says of proxies and certificates, and what is wrong, an error.
+
+    Raises:
+        InvalidInput: No client can be made of it.
+    """
+    try:
+        yield
+    except (ValueError, OSError, httpx2.InvalidURL) as error:
+        raise InvalidInput(
+            "the environment's proxies or certificates (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, "
+            f"SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {error}"
+        ) from error
 
 
 def request_arguments(call: Call[Any]) -> dict[str, Any]:
@@ -63,10 +86,10 @@ def answer_of(response: httpx2.Response) -> Answer:
     return answer
 
 
-def error_of_transport(error: httpx2.TransportError, call: Call[Any], url: str) -> StarlabError:
+def error_of_transport(error: httpx2.RequestError, call: Call[Any], url: str) -> StarlabError:
     """What it means that no answer came."""
     reason = str(error) or type(error).__name__
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
         return ServerAway(f"no server answers at {url}: {reason}")
     what = f"{call.method} {call.path}: the server did not answer: {reason}"
     if call.changes:

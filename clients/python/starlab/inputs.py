@@ -110,5 +110,19 @@ def as_query(**values: Any) -> tuple[tuple[str, str], ...]:
     for name, value in values.items():
         for item in value if isinstance(value, list | tuple) else (value,):
             if item is not None:
-                pairs.append((name, str(item).lower() if isinstance(item, bool) else str(item)))
+                text = str(item).lower() if isinstance(item, bool) else str(item)
+                pairs.append((name, utf8(name, text)))
     return tuple(pairs)
+
+
+def utf8(name: str, text: str) -> str:
+    """The same text.
+
+    Raises:
+        InvalidInput: It is not to be had in UTF-8, as what a shell gave in another encoding.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{name} {text!r} is not valid UTF-8") from None
+    return text

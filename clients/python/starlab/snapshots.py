@@ -1,10 +1,10 @@
 """Snapshots of a board, as both clients see them. Keeps none: the server does."""
 
 from typing import Literal
-from urllib.parse import quote
 
 from starlab.bodies import Answer
-from starlab.calls import Call, board_path, checked, send
+from starlab.calls import Call, board_path, checked, segment, send
+from starlab.inputs import as_query
 from starlab.sending import AsyncSend, Send
 from starlab_contract import (
     SNAPSHOT_TYPE,
@@ -121,7 +121,7 @@ def _root(board_id: str) -> str:
 
 
 def _path(board_id: str, snapshot: str) -> str:
-    return f"{_root(board_id)}/{quote(snapshot, safe='')}"
+    return f"{_root(board_id)}/{segment('snapshot', snapshot)}"
 
 
 def _snapshot(answer: Answer) -> Snapshot:
@@ -162,7 +162,7 @@ def _upload(board_id: str, data: bytes, name: str) -> Call[Snapshot]:
         "POST",
         f"{_root(board_id)}/file",
         _snapshot,
-        (("name", name),) if name else (),
+        as_query(name=name or None),
         data,
         {"content-type": SNAPSHOT_TYPE},
     )

@@ -17,9 +17,11 @@ from starlab.cli import (
     processes,
     snapshots,
 )
+from starlab.cli.commands import Command, Group
 
 app = typer.Typer(
     name="starlab",
+    cls=Group,
     help="Boards with STELLAR memristor chips, real and emulated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -33,7 +35,7 @@ _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
 }
 for group, commands in _GROUPS.items():
     for command in commands:
-        app.command(rich_help_panel=group)(command)
+        app.command(cls=Command, rich_help_panel=group)(command)
 
 app.add_typer(snapshots.app, name="snapshot", rich_help_panel="Boards")
 
@@ -60,8 +62,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    app()

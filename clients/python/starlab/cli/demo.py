@@ -14,10 +14,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from starlab.board import Board
+from starlab.cli.ending import ExitCode
 from starlab.cli.local_server import local_server
 from starlab.cli.picture import LearningRecord, draw
 from starlab.cli.processes import Effects, given
-from starlab.cli.terminal import BoardId, ExitCode, Json, Terminal, only_board, reporting, table
+from starlab.cli.terminal import BoardId, Json, Terminal, only_board, reporting, table
 from starlab.client import Client
 from starlab.datasets import Digits, mnist
 from starlab.energy_report import Work, energy_report

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from starlab.cli.terminal import ExitCode, Terminal
+from starlab.cli.ending import ExitCode
+from starlab.cli.terminal import Terminal
 
 
 def become(module: str, options: list[str], what: str) -> None:

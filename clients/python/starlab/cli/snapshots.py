@@ -5,17 +5,19 @@ from typing import Annotated, Literal
 
 import typer
 
+from starlab.cli.commands import Command, Group
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
 from starlab.http import DEFAULT_URL
 
 app = typer.Typer(
+    cls=Group,
     help="Save what a board is, and go back to it: an emulated one to the last bit.",
     no_args_is_help=True,
 )
 Sid = Annotated[str, typer.Argument(metavar="ID", help="As `starlab snapshot list` has it.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def save(
     name: Annotated[str, typer.Argument(help="What to call it.")] = "",
     kind: Annotated[
@@ -45,7 +47,7 @@ def save(
         terminal.finish({"snapshot": taken.model_dump(mode="json")})
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False) -> None:
     """List the snapshots of a board; an id begins with the time (UTC)."""
     with connected(url, board_id, as_json) as (board, terminal):
@@ -65,7 +67,7 @@ def list_(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = Fals
         terminal.finish({"snapshots": [one.model_dump(mode="json") for one in found]})
 
 
-@app.command()
+@app.command(cls=Command)
 def restore(
     snapshot: Annotated[
         str,
@@ -100,7 +102,7 @@ def restore(
         terminal.finish({"restored": reply.model_dump(mode="json")})
 
 
-@app.command()
+@app.command(cls=Command)
 def delete(
     snapshot: Sid, url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False
 ) -> None:

@@ -4,15 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, TextIO, cast
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     Progress,
@@ -22,18 +22,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from starlab.board import Board
+from starlab.cli.ending import OutputFailed, ending_of, tell
 from starlab.client import Client
-from starlab.errors import (
-    BoardError,
-    InvalidInput,
-    LimitExceeded,
-    NotFound,
-    Refused,
-    ServerAway,
-    StarlabError,
-)
+from starlab.errors import StarlabError
 
 Url = Annotated[
     str, typer.Option(envvar="STARLAB_URL", help="Root of the server.", show_default=True)
@@ -56,33 +50,6 @@ Output = Annotated[
 ]
 
 
-class ExitCode(IntEnum):
-    """How a command ended; 0 is success."""
-
-    FAILED = 1
-    USAGE = 2
-    BOARD = 3
-    """Board, link, or no server."""
-    REFUSED = 4
-    """Lease, interlock, authorisation, board not in a state for it."""
-
-
-_KINDS: Final[tuple[tuple[type[StarlabError], ExitCode], ...]] = (
-    (Refused, ExitCode.REFUSED),
-    (InvalidInput, ExitCode.USAGE),
-    (NotFound, ExitCode.USAGE),
-    (BoardError, ExitCode.BOARD),
-    (ServerAway, ExitCode.BOARD),
-)
-
-
-def exit_code(error: StarlabError) -> ExitCode:
-    """The exit code that an error means. A supply beyond its limit is an interlock's refusal."""
-    if isinstance(error, LimitExceeded) and error.channel is not None:
-        return ExitCode.REFUSED
-    return next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.FAILED)
-
-
 class Terminal:
     """Standard output for results, standard error for progress and problems.
 
@@ -93,7 +60,7 @@ class Terminal:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._out = Console()
-        self._err = Console(stderr=True)
+        self._err = Console(file=cast(TextIO, Unfailing(sys.stderr)))
 
     @property
     def is_watched(self) -> bool:
@@ -102,8 +69,15 @@ class Terminal:
 
     def say(self, text: str | Table) -> None:
         """A sentence or a table for a human reader."""
-        if not self._as_json:
-            self._out.print(text, highlight=False)
+        if self._as_json:
+            return
+        try:
+            if isinstance(text, Table) and self._width_of(text) > self._out.width:
+                self._out.print(as_list(text), markup=False, highlight=False, soft_wrap=True)
+            else:
+                self._out.print(text, highlight=False)
+        except OSError as error:
+            raise OutputFailed(error) from None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """The result for a program."""
@@ -112,8 +86,11 @@ class Terminal:
 
     def print_json(self, result: Mapping[str, Any]) -> None:
         """One JSON object on a line of its own, whether asked for or not."""
-        sys.stdout.write(json.dumps(result) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(result) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            raise OutputFailed(error) from None
 
     def note(self, text: str) -> None:
         """Something by the way, on standard error."""
@@ -121,13 +98,14 @@ class Terminal:
 
     def fail(self, error: StarlabError) -> typer.Exit:
         """Tell what went wrong; gives what is to be raised."""
-        self._err.print(f"[bold red]{type(error).__name__}:[/] ", end="")
-        self._err.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        code = exit_code(error)
-        self.finish(
-            {"error": {"kind": type(error).__name__, "detail": str(error), **error.problem}}
-        )
-        return typer.Exit(code)
+        ending = ending_of(error)
+        tell(ending, as_json=self._as_json)
+        return typer.Exit(ending.code)
+
+    def _width_of(self, shown: Table) -> int:
+        """Columns that a table needs to show each word whole."""
+        wide = self._out.options.update(width=1_000_000)
+        return Measurement.get(self._out, wide, shown).minimum
 
     @contextmanager
     def stages(self, description: str) -> Iterator[Callable[[str], None]]:
@@ -154,6 +132,28 @@ class Terminal:
             TextColumn("{task.fields[note]}"),
             console=self._err,
         )
+
+
+class Unfailing:
+    """Standard error that takes everything: nothing ends because its progress cannot be shown."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, if possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the stream's own."""
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -211,6 +211,18 @@ def values_or_file(name: str, array: NDArray[Any], output: Path | None) -> dict[
         return {name: array.tolist()}
     np.save(output, array, allow_pickle=False)
     return {"output": str(output)}
+
+
+def as_list(shown: Table) -> str:
+    """A table for a narrow terminal: a line for each cell, with the title of its column."""
+    columns = [(str(column.header), list(column.cells)) for column in shown.columns]
+    lines = [str(shown.title)] if shown.title else []
+    for row in range(shown.row_count):
+        lines += [""] if len(columns) > 1 else []
+        for title, cells in columns:
+            said = str(Text.from_markup(str(cells[row])))
+            lines += [f"{title}: {said}" if title else said] if said else []
+    return "\n".join(lines)
 
 
 def table(title: str, *columns: str, right: bool = True) -> Table:

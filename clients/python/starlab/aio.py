@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from starlab import calls, supply_calls
 from starlab.board import Method
-from starlab.calls import Call
+from starlab.call import Call
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,

@@ -4,19 +4,16 @@ The synchronous and the asynchronous client share these builders. What can be ch
 knowing the board (shapes, bits that are none) is refused here, before anything is sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeVar
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
 
 from starlab.bodies import Answer, npy, npz
+from starlab.call import ROOT, Call, board_path, checked, get, json_body, send
 from starlab.errors import InvalidInput
-from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_query, as_text, utf8
+from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_query, as_text
 from starlab.results import Training
 from starlab_contract import (
     JSON_TYPE,
@@ -44,32 +41,8 @@ from starlab_contract import (
     SupplySettings,
 )
 
-T = TypeVar("T")
-Model = TypeVar("Model", bound=BaseModel)
-
-ROOT: Final = "/api/v1"
 ARRAY_INPUTS: Final = {1: 784, 2: 100}
 OUTPUTS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """A request and how to read its answer."""
-
-    method: str
-    """HTTP method."""
-    path: str
-    """Path, from the root of the server."""
-    read: Callable[[Answer], T]
-    """Makes values of a successful answer."""
-    query: tuple[tuple[str, str], ...] = ()
-    """Names and values after the question mark."""
-    content: bytes | None = None
-    """The body."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Content-Type and Accept."""
-    changes: bool = False
-    """Whether it changes board or chip, so that a lost answer leaves the outcome unknown."""
 
 
 # --- boards
@@ -95,7 +68,7 @@ def discover(addresses: Sequence[str], wait_s: float) -> Call[list[FoundBoard]]:
         "POST",
         f"{ROOT}/boards/discover",
         read,
-        content=_json(body),
+        content=json_body(body),
         headers={"content-type": JSON_TYPE},
     )
 
@@ -351,71 +324,9 @@ def train_step(
     )
 
 
-def board_path(board_id: str) -> str:
-    """Where a board's calls are."""
-    return f"{ROOT}/boards/{segment('board', board_id)}"
-
-
-def segment(what: str, name: str) -> str:
-    """A name as a part of a path.
-
-    Raises:
-        InvalidInput: No server can have one of that name: it would lead elsewhere.
-    """
-    if name in ("", ".", ".."):
-        raise InvalidInput(f"{name!r} is no {what}")
-    return quote(utf8(what, name), safe="")
-
-
 def _array(board_id: str, array: int) -> str:
     return f"{board_path(board_id)}/arrays/{array}"
 
 
 def _text(indices: Indices | None) -> str | None:
     return None if indices is None else as_text(indices)
-
-
-def get(path: str, kind: type[Model]) -> Call[Model]:
-    """A call that asks for a model."""
-    return Call("GET", path, lambda answer: answer.model(kind))
-
-
-def send(method: str, path: str, body: BaseModel | None, kind: type[Model]) -> Call[Model]:
-    """A call that changes something, and is answered by a model."""
-    return Call(
-        method,
-        path,
-        lambda answer: answer.model(kind),
-        content=None if body is None else _json(body),
-        headers={} if body is None else {"content-type": JSON_TYPE},
-        changes=True,
-    )
-
-
-def _json(body: BaseModel) -> bytes:
-    """A request body.
-
-    Raises:
-        InvalidInput: A text of it is not to be had in UTF-8.
-    """
-    try:
-        return body.model_dump_json(exclude_none=True).encode()
-    except PydanticSerializationError as error:
-        raise InvalidInput(f"the request cannot be written as JSON: {error}") from None
-
-
-def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
-    """A request body, or the caller's fault in the caller's words.
-
-    Raises:
-        InvalidInput: Naming the first field that is wrong.
-    """
-    try:
-        return kind.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        known = (
-            "; known: " + ", ".join(kind.model_fields) if first["type"] == "extra_forbidden" else ""
-        )
-        raise InvalidInput(f"{name}: {first['msg']}{known}", {"field": name}) from None

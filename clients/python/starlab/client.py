@@ -8,7 +8,7 @@ import httpx2
 
 from starlab import calls
 from starlab.board import Board
-from starlab.calls import Call
+from starlab.call import Call
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,

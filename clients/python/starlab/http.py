@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from starlab.bodies import Answer
-from starlab.calls import Call
+from starlab.call import Call
 from starlab.errors import InvalidInput, OutcomeUnknown, ServerAway, ServerFailed, StarlabError
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"

@@ -7,7 +7,7 @@ answers. Both clients run the same steps.
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from starlab.calls import Call
+from starlab.call import Call
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from starlab.bodies import Answer
-from starlab.calls import Call, board_path, checked, segment, send
+from starlab.call import Call, board_path, checked, segment, send
 from starlab.inputs import as_query
 from starlab.sending import AsyncSend, Send
 from starlab_contract import (

@@ -1,6 +1,6 @@
 """Calls that calibrate, balance and level a board: as `starlab.calls`. Sends nothing."""
 
-from starlab.calls import Call, board_path, checked, get, send
+from starlab.call import Call, board_path, checked, get, send
 from starlab_contract import (
     BalanceRails,
     BalanceReply,

@@ -23,6 +23,7 @@ from fastapi import FastAPI
 
 from starlab_api.app import create_app
 from starlab_api.emulator import EmulatorFailed
+from starlab_api.gate import Allowed, host_name
 from starlab_api.settings import EmulatorSettings, Limits, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
@@ -170,7 +171,8 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         prog="starlab-api",
         description="Serve the REST API for boards with STELLAR chips.",
         epilog="Each option can be set in the environment instead: --host as STARLAB_HOST, and so "
-        "on. STARLAB_BOARD and STARLAB_LIMITS may hold several, separated by commas.",
+        "on. STARLAB_BOARD, STARLAB_LIMITS, STARLAB_ALLOWED_HOSTS and STARLAB_ALLOWED_ORIGINS may "
+        "hold several, separated by commas.",
     )
     add = parser.add_argument
     add("--host", default=given("HOST", "127.0.0.1"), help="address (default: %(default)s)")
@@ -227,7 +229,24 @@ def _options(arguments: Sequence[str] | None, environment: Mapping[str, str]) ->
         default=flag("TRUST_NETWORK"),
         help="listen on other than loopback addresses: whoever reaches them drives the boards",
     )
+    add(
+        "--allowed-hosts",
+        action="append",
+        metavar="NAME[,NAME]",
+        help="names and addresses under which browsers and programs may reach this server, beside "
+        "loopback ones, --host and this machine's own; may be repeated",
+    )
+    add(
+        "--allowed-origins",
+        action="append",
+        metavar="URL[,URL]",
+        help="web pages of others that may drive the boards, such as https://page.example; may be "
+        "repeated",
+    )
     options = parser.parse_args(arguments)
+    for name in ("allowed_hosts", "allowed_origins"):
+        texts = getattr(options, name) or [given(name.upper()) or ""]
+        setattr(options, name, [one for text in texts for one in text.split(",") if one.strip()])
     if options.board is None:
         options.board = [url for url in (given("BOARD") or "").split(",") if url]
     if options.limits is None:
@@ -263,6 +282,10 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
             raise _Stop(USAGE, str(error)) from error
         if options.capture is not None and isinstance(address, AuthorsAddress):
             raise _Stop(USAGE, f"{url} cannot be captured: no frames travel there")
+    try:
+        Allowed.of(options.allowed_hosts, options.allowed_origins)
+    except ValueError as error:
+        raise _Stop(USAGE, str(error)) from error
     files = _limits_files(options.limits)
     return ServerSettings(
         boards=tuple(options.board),
@@ -277,7 +300,19 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
         limits=_limits(files),
         data=options.data,
         capture=options.capture,
+        allowed_hosts=(*options.allowed_hosts, *_own_names(options.host)),
+        allowed_origins=tuple(options.allowed_origins),
     )
+
+
+def _own_names(host: str) -> list[str]:
+    """What this machine is called: what it was told to listen on, and its name, also in short."""
+    machine = socket.gethostname()
+    names = []
+    for name in (host, machine, machine.partition(".")[0]):
+        with contextlib.suppress(ValueError):  # a name that no URL can hold
+            names.append(host_name(f"[{name}]" if ":" in name else name))
+    return names
 
 
 def _limits_files(texts: Sequence[str]) -> Mapping[str, Path]:

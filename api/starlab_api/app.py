@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
 from starlab_api import docs, problems
 from starlab_api.boards import Boards
 from starlab_api.emulator import EmbeddedEmulator
+from starlab_api.gate import Allowed, Gate
 from starlab_api.idempotency import AnswerStore, Idempotency
 from starlab_api.limits import BodyLimit
 from starlab_api.openapi import describe
@@ -93,6 +95,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_middleware(
         BodyLimit, bulk_bytes=settings.body_limit_bytes, other_bytes=settings.json_limit_bytes
     )
+    _let_in(app, settings)
     app.include_router(health.router)
     for noun in (
         registers,
@@ -117,6 +120,21 @@ def create_app(settings: ServerSettings) -> FastAPI:
         return RedirectResponse("/docs")
 
     return app
+
+
+def _let_in(app: FastAPI, settings: ServerSettings) -> None:
+    """Put the gate before everything else, and answer what browsers ask for allowed pages."""
+    allowed = Allowed.of(settings.allowed_hosts, settings.allowed_origins)
+    if allowed.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(allowed.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Content-Disposition", "Location", "Retry-After"],
+            allow_private_network=True,
+        )
+    app.add_middleware(Gate, allowed=allowed)
 
 
 @contextmanager

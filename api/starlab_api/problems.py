@@ -6,6 +6,8 @@
     ├── NotCalibrated           the supplies of a board were never measured: 404
     ├── NotAcceptable           none of the media types asked for can be given: 406
     ├── UnsupportedMediaType    a body of another media type than the call takes: 415
+    ├── ForeignHost             the request is for a host that is not this server: 403
+    ├── ForeignOrigin           the request comes from somebody else's web page: 403
     ├── BodyTooLarge            more bytes than the server takes: 413
     ├── BoardBusy               another call holds the board: 409
     ├── KeyInUse, KeyReused     Idempotency-Key: still running, 409; with another body, 422
@@ -50,6 +52,8 @@ _TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.BOARD_REFUSED: (409, "The board refused"),
     ProblemKind.BODY_TOO_LARGE: (413, "The body is too large"),
     ProblemKind.FAULT_LATCHED: (409, "A fault or an emergency stop is latched"),
+    ProblemKind.FOREIGN_HOST: (403, "This server is not the host that was asked for"),
+    ProblemKind.FOREIGN_ORIGIN: (403, "Web pages of others are not served"),
     ProblemKind.IDEMPOTENCY_KEY_IN_USE: (409, "The first call with this key is still running"),
     ProblemKind.IDEMPOTENCY_KEY_REUSED: (422, "The key came with another call before"),
     ProblemKind.INTERNAL: (500, "The server failed"),
@@ -116,8 +120,31 @@ class UnsupportedMediaType(ApiProblem):
     """The body's media type is none that the call takes."""
 
     def __init__(self, given: str, taken: Iterable[str]) -> None:
-        detail = f"Content-Type {given!r} is none of {', '.join(taken)}"
-        super().__init__(ProblemKind.UNSUPPORTED_MEDIA_TYPE, detail)
+        what = f"Content-Type {given!r}" if given else "a body without Content-Type"
+        super().__init__(
+            ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"{what} is none of {', '.join(taken)}"
+        )
+
+
+class ForeignHost(ApiProblem):
+    """The request is for a host that is not this server."""
+
+    def __init__(self, given: str, allowed: Sequence[str]) -> None:
+        what = f"Host {given!r}" if given else "a request without Host"
+        detail = f"{what} is none of {', '.join(allowed)}; --allowed-hosts adds to them"
+        super().__init__(
+            ProblemKind.FOREIGN_HOST, detail, header="Host", value=given, allowed=allowed
+        )
+
+
+class ForeignOrigin(ApiProblem):
+    """The request comes from somebody else's web page."""
+
+    def __init__(self, header: str, given: str, allowed: Sequence[str]) -> None:
+        detail = f"{header} {given!r} is none of {', '.join(allowed)}; --allowed-origins adds pages"
+        super().__init__(
+            ProblemKind.FOREIGN_ORIGIN, detail, header=header, value=given, allowed=allowed
+        )
 
 
 class BodyTooLarge(ApiProblem):

@@ -53,6 +53,11 @@ class ServerSettings:
     """Folder for what the server leaves behind; none: it leaves nothing."""
     capture: Path | None = None
     """File for all that travels to the first board and back, as pcap; none: it is not kept."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names and addresses that `Host` may have beside loopback ones and the server's own address:
+    no web page can bend another name to this server."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages that may drive the boards beside the server's own: `https://page.example`."""
     busy_timeout_s: float = 10.0
     """How long a call waits for a board that another call holds."""
     connect_timeout_s: float = 1.5

@@ -24,6 +24,10 @@ class ProblemKind(StrEnum):
     """413: more bytes than the server takes."""
     FAULT_LATCHED = "fault-latched"
     """409: a hardware fault or an emergency stop is latched; `detail` names it."""
+    FOREIGN_HOST = "foreign-host"
+    """403: `Host` is none that this server serves; `header`, `value`, `allowed` say which."""
+    FOREIGN_ORIGIN = "foreign-origin"
+    """403: a web page that is not the server's own sent it; `header`, `value`, `allowed`."""
     IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use"
     """409: the first call with this key is still running."""
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
@@ -92,5 +96,9 @@ class Problem(BaseModel):
     """Every field that is wrong, where there are several."""
     commands: list[str] | None = None
     """Commands in doubt (outcome-unknown)."""
+    header: str | None = None
+    """Which header of the request, where one is to blame."""
+    allowed: list[str] | None = None
+    """What that header may say."""
     done: int | None = None
     """Samples that were finished before the error; they stay done."""

@@ -105,11 +105,30 @@ def serve(
             help="Listen on other than loopback addresses: whoever reaches them drives the boards.",
         ),
     ] = False,
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="Further names and addresses under which this server may be reached; may be "
+            "repeated.",
+            show_default="loopback, --host and this machine's own",
+        ),
+    ] = None,
+    allowed_origins: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL[,URL]",
+            help="Web pages of others that may drive the boards; may be repeated.",
+            show_default="none",
+        ),
+    ] = None,
     as_json: Announced = False,
 ) -> None:
     """Run the REST server; without a board it starts an embedded emulator."""
     options = [item for url in board or () for item in ("--board", url)]
     options += [item for one in limits or () for item in ("--limits", one)]
+    options += [item for one in allowed_hosts or () for item in ("--allowed-hosts", one)]
+    options += [item for one in allowed_origins or () for item in ("--allowed-origins", one)]
     options += given(host=host, port=port, data=data, capture=capture)
     options += given(seed=seed, device=device, effects=effects, state=state)
     options += ["--virgin"] * virgin + ["--trust-network"] * trust_network

@@ -132,7 +132,7 @@ def test_programs_and_the_own_pages_are_served(
 def test_a_name_that_was_bent_to_this_server_is_refused(board: TestClient, host: str) -> None:
     # after rebinding a page is of the same origin as the address that it asks
     headers = {b"host": host.encode(), b"sec-fetch-site": b"same-origin"}
-    reply = board.post("/emergency-stop", headers=headers)  # type: ignore[arg-type]
+    reply = board.post("/emergency-stop", headers=headers)
     assert (reply.status_code, reply.json()["type"]) == (403, "foreign-host")
     assert reply.json()["header"] == "Host"
     assert {"localhost", "127.0.0.1", "[::1]"} <= set(reply.json()["allowed"])

@@ -65,6 +65,20 @@ class PulseCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class FormedCells:
+    """Where to write which cells are formed: bytes 0 and 1 in C order (2, inputs, outputs)."""
+
+    array: int
+    """1 or 2."""
+    address: int
+    """In the board's memory."""
+
+    def __post_init__(self) -> None:
+        """Refuse an array that is none, and bytes beyond the memory."""
+        check_memory_range(self.address, array_geometry(self.array).cells)
+
+
+@dataclass(frozen=True, slots=True)
 class TakeSnapshot:
     """Where to write a snapshot of the board."""
 
@@ -112,6 +126,8 @@ class EmulatorRequest:
     """Power off and on again."""
     pulse_counts: PulseCounts | None = None
     """Pulses of the cells to write to memory."""
+    formed: FormedCells | None = None
+    """Which cells are formed, to write to memory."""
     snapshot: TakeSnapshot | None = None
     """A snapshot of the board to write to memory; comes alone."""
     restore: RestoreSnapshot | None = None
@@ -155,8 +171,11 @@ def parse_request(data: bytes) -> EmulatorRequest:
     if "faults" in values:
         values["faults"] = fault_request(values["faults"])
     if "pulse_counts" in values:
-        _check("key of pulse_counts", "pulse_counts ", values["pulse_counts"], _PULSE_COUNTS)
+        _check("key of pulse_counts", "pulse_counts ", values["pulse_counts"], _CELL_VALUES)
         values["pulse_counts"] = PulseCounts(**values["pulse_counts"])
+    if "formed" in values:
+        _check("key of formed", "formed ", values["formed"], _CELL_VALUES)
+        values["formed"] = FormedCells(**values["formed"])
     if "snapshot" in values:
         _check("key of snapshot", "snapshot ", values["snapshot"], _SNAPSHOT)
         values["snapshot"] = TakeSnapshot(**values["snapshot"])
@@ -246,6 +265,7 @@ _COMMANDS: Final[_Keys] = {
     "faults": (f"{_LATCHES}, nor an object", lambda v: _is_fault_list(v) or _is_object(v)),
     "restart": ("true or false", _is_flag),
     "pulse_counts": ("an object with array and address", _has("array", "address")),
+    "formed": ("an object with array and address", _has("array", "address")),
     "snapshot": ("an object with address", _has("address")),
     "restore": ("an object with address and bytes", _has("address", "bytes")),
 }
@@ -254,7 +274,7 @@ _SNAPSHOT: Final[_Keys] = {
     "memory": ("true or false", _is_flag),
 }
 _RESTORE: Final[_Keys] = dict.fromkeys(("address", "bytes"), ("an integer", _is_natural))
-_PULSE_COUNTS: Final[_Keys] = {
+_CELL_VALUES: Final[_Keys] = {
     "array": ("an integer", _is_integer),
     "address": ("an integer", _is_integer),
 }

@@ -187,7 +187,8 @@ def plan(
     """Check what a request wants of the memory, and give what does it and tells of it.
 
     Args:
-        request: Pulse counts or a snapshot to write there, or a snapshot to restore from there.
+        request: What is known of the cells, or a snapshot, to write there; or a snapshot to restore
+            from there.
         socket: The chip and the totals.
         state: What to check it against.
         boot_id: Of the board.
@@ -200,8 +201,8 @@ def plan(
         LimitExceeded: A snapshot beyond the end of the memory.
         Refused: HARDWARE_FAULT: a fault is latched, and something is to be restored.
     """
-    if (wanted := request.snapshot) is not None:
-        address, below = wanted.address, wanted.address if wanted.memory else None
+    if (taken := request.snapshot) is not None:
+        address, below = taken.address, taken.address if taken.memory else None
         data = take(socket, state, boot_id=boot_id, memory_bytes=below)
         check_memory_range(address, len(data))
 
@@ -221,13 +222,16 @@ def plan(
 
         return restore
 
-    def count(state: PoweredState) -> dict[str, Any]:
+    def tell(state: PoweredState) -> dict[str, Any]:
         if (counts := request.pulse_counts) is not None:
             words = socket.chip.pulses(counts.array).astype(">u4")
             state.memory.write(counts.address, words.tobytes())
+        if (wanted := request.formed) is not None:
+            formed = ~socket.chip.virgin(wanted.array)
+            state.memory.write(wanted.address, formed.astype(np.uint8).tobytes())
         return {}
 
-    return count
+    return tell
 
 
 def _flat(record: NDArray[np.void], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:

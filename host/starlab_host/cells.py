@@ -6,18 +6,20 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from starlab_host import commands
+from starlab_host import commands, formed, memory
 from starlab_host.board import Board
 from starlab_host.commands import MaskedPulses
 from starlab_host.converters import READ_SUPPLIES, ReadPath
-from starlab_host.errors import LinkError, NotFormed, OutcomeUnknown
-from starlab_host.safety import FORMED_MIN_uS
+from starlab_host.errors import BoardRefused, LinkError, NotFormed, OutcomeUnknown
 from starlab_spec import ArrayGeometry
 from starlab_spec.registers import register
 from starlab_spec.supplies import supply
 from starlab_spec.wire.transactions import (
     Result,
+    Status,
+    emulator,
     get_supply,
+    read_memory,
     supply_reading,
     write_registers,
 )
@@ -99,16 +101,49 @@ class ArrayCells:
         readings = self._board.execute(self._read_path, read_only=True)
         return ReadPath.of(map(supply_reading, readings), self._board.supply_value)
 
+    def code_uS(self) -> NDArray[np.float64]:
+        """What one code of READ stands for, shape (2, 1, 1)."""
+        return self.read_path().conductance_per_code_uS(self.geometry)[:, None, None]
+
+    def told_formed(self) -> NDArray[np.bool_] | None:
+        """Which cells the board says are formed; None: it keeps no record of them."""
+        if not self._board.capabilities.emulator:
+            return None
+        place = {"array": self.geometry.number, "address": memory.READS.address}
+        asking = [
+            emulator({"formed": place}),
+            read_memory(memory.READS.address, self.geometry.cells),
+        ]
+        try:
+            told = self._board.execute(asking)[-1].data
+        except BoardRefused as error:
+            if error.status in (Status.BAD_REQUEST, Status.UNSUPPORTED):
+                return None
+            raise
+        return np.frombuffer(told, np.bool_).reshape(self.geometry.shape)
+
+    def judge(self, cells: NDArray[np.bool_] | None = None, *, dark_too: bool) -> formed.Judgement:
+        """Find out which cells are formed, as :func:`starlab_host.formed.judge` does it.
+
+        Changes the pulse numbers of the settings: see :meth:`restored_pulses`.
+        """
+        addressed = np.ones(self.geometry.shape, np.bool_) if cells is None else cells
+        found = formed.judge(self, addressed, dark_too=dark_too)
+        self._board.formed[self.geometry.number] = found.formed
+        return found
+
     def read_formed(self) -> NDArray[np.bool_]:
-        """Which cells are formed, by what they conduct; the board's object remembers it."""
-        formed = self.read_uS() >= FORMED_MIN_uS
-        self._board.formed[self.geometry.number] = formed
-        return formed
+        """Which cells are formed, as far as can be told without a pulse; it is remembered."""
+        found = self.told_formed()
+        if found is None:
+            found = ~formed.look(self).dark
+        self._board.formed[self.geometry.number] = found
+        return found
 
     def require_formed(self, cells: NDArray[np.bool_] | None = None) -> None:
         """Make sure that most of some cells are formed, of the whole array by default.
 
-        They are read once for each start of the board, and again where they do not seem formed.
+        The board is asked, or reads them, once for each start, and again where they seem virgin.
 
         Raises:
             NotFormed: More than half of them are not.
@@ -116,8 +151,8 @@ class ArrayCells:
         selected = np.ones(self.geometry.shape, np.bool_) if cells is None else cells
         total = int(selected.sum())
         for known in (self._board.formed.get(self.geometry.number), None):
-            formed = self.read_formed() if known is None else known
-            unformed = total - int((selected & formed).sum())
+            found = self.read_formed() if known is None else known
+            unformed = total - int((selected & found).sum())
             if 2 * unformed <= total:
                 return
         raise NotFormed(self.geometry.number, unformed, total)

@@ -92,8 +92,10 @@ class Chip:
         """Form cells that are still virgin: both cells of each pair at the crossings.
 
         Pulse and verify: one pulse, then as many again as a cell has had, on what is still virgin,
-        until the settings' number of FORM pulses is spent. Formed cells get no pulse. The width is
-        that of the settings.
+        until the settings' number of FORM pulses is spent. Formed cells get none, nor does a cell
+        of which cannot be told whether it is formed. The width is that of the settings. A board
+        that does not tell which cells are formed has those that look it both ways asked, by a few
+        SET pulses; see :mod:`starlab_host.formed`.
 
         Args:
             array: 1 or 2.
@@ -106,22 +108,25 @@ class Chip:
         """
         cells = self._cells(array)
         addressed = safety.cell_mask(cells.geometry, rows, columns)
-        formed = cells.read_formed()
-        virgin_before = addressed & ~formed
-        allowed = getattr(self.settings(), f"form_count_{array}") if virgin_before.any() else 0
+        allowed = getattr(self.settings(), f"form_count_{array}")
         pulses = given = 0
-        with cells.restored_pulses(), self._board.forming():
-            while given < allowed and (virgin := addressed & ~formed).any():
+        with cells.restored_pulses():
+            now = cells.judge(addressed, dark_too=True)
+            pulsed = np.zeros_like(addressed)
+            while given < allowed and now.virgin.any():
                 count = min(max(given, 1), allowed - given)
-                group = MaskedPulses(PulseKind.FORM, virgin, count)
-                pulses += cells.pulse(group, on_progress=on_progress)
+                with self._board.forming():
+                    group = MaskedPulses(PulseKind.FORM, now.virgin, count)
+                    pulses += cells.pulse(group, on_progress=on_progress)
                 given += count
-                formed = cells.read_formed()
+                pulsed |= now.virgin
+                now = now.after(cells.judge(addressed & ~now.formed, dark_too=True))
         return FormReport(
-            formed=int((addressed & formed).sum()),
-            newly_formed=int((virgin_before & formed).sum()),
-            failed=int((addressed & ~formed).sum()),
+            formed=int((addressed & now.formed).sum()),
+            newly_formed=int((pulsed & now.formed).sum()),
+            failed=int((addressed & ~now.formed).sum()),
             pulses=pulses,
+            unsure=np.argwhere(addressed & ~(now.formed | now.virgin)),
         )
 
     def pulse(
@@ -240,7 +245,12 @@ class Chip:
             strategy = partial(programming.stellar_cyclic, update_pulses=pulses)
         with cells.restored_pulses():
             return strategy(
-                cells, target, tolerance_uS=tolerance, max_pulses=cap, on_progress=on_progress
+                cells,
+                target,
+                tolerance_uS=tolerance,
+                max_pulses=cap,
+                usable=cells.judge(dark_too=False).formed,
+                on_progress=on_progress,
             )
 
     # the network

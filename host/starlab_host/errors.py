@@ -165,7 +165,7 @@ class NotFormed(StarlabHostError):
 
     Attributes:
         array: 1 or 2.
-        unformed: How many of the cells conduct too little.
+        unformed: How many of the cells seem virgin.
         cells: Out of how many.
     """
 
@@ -173,9 +173,7 @@ class NotFormed(StarlabHostError):
         self.array = array
         self.unformed = unformed
         self.cells = cells
-        super().__init__(
-            f"array {array} is not formed: {unformed} of {cells} cells conduct less than 0.5 uS"
-        )
+        super().__init__(f"array {array} is not formed: {unformed} of {cells} cells seem virgin")
 
 
 class JournalError(StarlabHostError):

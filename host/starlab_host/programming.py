@@ -14,7 +14,8 @@ stellar-cyclic
     As the chip learns [C]: SET-only and RESET-only phases in turn, by the sign of the error, the
     same small number of pulses for every cell that is out of tolerance.
 
-Every strategy keeps to a cap of pulses per cell. A cell that was never formed is not pulsed, and
+Every strategy keeps to a cap of pulses per cell. A cell that is not usable, such as one that was
+never formed, is not pulsed, and
 write-verify gives up a cell that stays where it is though its pulses should have moved it by far.
 """
 
@@ -24,9 +25,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from starlab_host.formed import FORMED_LOWEST_uS
 from starlab_host.response import PulseResponse, RESOLUTION_uS
 from starlab_host.results import ProgramReport
-from starlab_host.safety import FORMED_MIN_uS
 
 Progress = Callable[[int, int], None]
 """Told how many cells are within tolerance, of how many."""
@@ -73,6 +74,7 @@ class _Work:
         target_uS: NDArray[np.float64],
         tolerance_uS: float,
         max_pulses: int,
+        usable: NDArray[np.bool_] | None,
         on_progress: Progress | None,
     ) -> None:
         self._cells = cells
@@ -81,7 +83,7 @@ class _Work:
         self.max_pulses = max_pulses
         self._on_progress = on_progress
         self.now_uS = cells.read_uS()
-        self.usable = self.now_uS >= FORMED_MIN_uS
+        self.usable = self.now_uS >= FORMED_LOWEST_uS if usable is None else usable
         self.used = np.zeros(target_uS.shape, np.int64)
         self.responses = {+1: PulseResponse(), -1: PulseResponse()}
         self._pulses = 0
@@ -134,6 +136,7 @@ def write_verify(
     *,
     tolerance_uS: float,
     max_pulses: int,
+    usable: NDArray[np.bool_] | None = None,
     on_progress: Progress | None = None,
 ) -> ProgramReport:
     """Pulse and read until every cell is within tolerance, given up, or at its cap.
@@ -143,9 +146,10 @@ def write_verify(
         target_uS: Shape (2, inputs, outputs).
         tolerance_uS: Largest error that will do.
         max_pulses: Cap for each cell.
+        usable: Cells that may be pulsed, same shape; None: those that do not read as virgin.
         on_progress: Called after each round.
     """
-    work = _Work(cells, target_uS, tolerance_uS, max_pulses, on_progress)
+    work = _Work(cells, target_uS, tolerance_uS, max_pulses, usable, on_progress)
     patience = _Patience(work.now_uS)
     while (todo := work.todo & ~patience.is_stuck).any():
         aim_uS = work.now_uS + np.clip(work.error_uS, -STRIDE_MAX_uS, STRIDE_MAX_uS)
@@ -212,6 +216,7 @@ def open_loop(
     *,
     tolerance_uS: float,
     max_pulses: int,
+    usable: NDArray[np.bool_] | None = None,
     on_progress: Progress | None = None,
 ) -> ProgramReport:
     """Characterise some cells, then give every cell its pulses at once, unverified.
@@ -221,9 +226,10 @@ def open_loop(
         target_uS: Shape (2, inputs, outputs).
         tolerance_uS: Largest error that counts as in tolerance in the report.
         max_pulses: Cap for each cell, sweeps included.
+        usable: Cells that may be pulsed, same shape; None: those that do not read as virgin.
         on_progress: Called after each step of the sweeps and at the end.
     """
-    work = _Work(cells, target_uS, tolerance_uS, max_pulses, on_progress)
+    work = _Work(cells, target_uS, tolerance_uS, max_pulses, usable, on_progress)
     swept = np.argwhere(work.usable.transpose(1, 0, 2))[:SWEPT_CELLS]
     rising = np.zeros(target_uS.shape, np.bool_)
     falling = np.zeros(target_uS.shape, np.bool_)
@@ -271,6 +277,7 @@ def stellar_cyclic(
     tolerance_uS: float,
     max_pulses: int,
     update_pulses: int = 1,
+    usable: NDArray[np.bool_] | None = None,
     on_progress: Progress | None = None,
 ) -> ProgramReport:
     """SET-only and RESET-only phases in turn until every cell is within tolerance or at its cap.
@@ -281,9 +288,10 @@ def stellar_cyclic(
         tolerance_uS: Largest error that will do.
         max_pulses: Cap for each cell.
         update_pulses: Pulses of one phase on each cell.
+        usable: Cells that may be pulsed, same shape; None: those that do not read as virgin.
         on_progress: Called after each phase.
     """
-    work = _Work(cells, target_uS, tolerance_uS, max_pulses, on_progress)
+    work = _Work(cells, target_uS, tolerance_uS, max_pulses, usable, on_progress)
     sign = +1
     while (todo := work.todo).any():
         hit = todo & (work.error_uS * sign > 0)

@@ -111,7 +111,7 @@ class Counters:
     """Time by what took it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FormReport:
     """How forming went."""
 
@@ -120,9 +120,12 @@ class FormReport:
     newly_formed: int
     """Addressed cells that were not before."""
     failed: int
-    """Addressed cells that are still virgin."""
+    """Addressed cells that are still virgin, or may be."""
     pulses: int
     """FORM pulses on all cells together."""
+    unsure: NDArray[np.intp]
+    """Shape (unsure, 3): plane, input, output of those that may be formed or virgin: nothing tells,
+    so they got no FORM pulse."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

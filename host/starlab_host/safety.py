@@ -22,9 +22,6 @@ from starlab_spec.geometry import (
 from starlab_spec.samples import SAMPLE_BYTES, pack_samples
 from starlab_spec.units import TICK_NS
 
-FORMED_MIN_uS: Final = 0.5
-"""A cell that reads less was never formed: five times what a virgin cell conducts at most, a
-quarter of the window's low end [O]."""
 PULSES_MAX: Final = 10_000
 """Most pulses on a cell that one call may ask for [O]."""
 TOLERANCE_MIN_uS: Final = 0.1

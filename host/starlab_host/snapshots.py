@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_host.board import Board
+from starlab_host.cells import ArrayCells
 from starlab_host.chip import MAX_PULSES, Chip
 from starlab_host.errors import BadArgument
+from starlab_host.formed import FORMED_LOWEST_uS
 from starlab_host.memory import SNAPSHOT
 from starlab_host.results import ProgramReport
-from starlab_host.safety import FORMED_MIN_uS
 from starlab_host.settings import SETTING_ADDRESSES, settings_of
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry, SnapshotError, UnknownName
-from starlab_spec.geometry import CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS
+from starlab_spec.geometry import CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS, VIRGIN_MAX_uS
 from starlab_spec.snapshot import EXACT, READ, Snapshot, checksum, pack, unpack
 from starlab_spec.supplies import SUPPLIES
 from starlab_spec.units import TICK_NS
@@ -164,12 +165,13 @@ def restore_snapshot(
         board.emulator(restore={"address": SNAPSHOT.address, "bytes": len(data)})
         return RestoreReport(exact=True)
     wanted_uS = {array.number: _conductance_uS(file, array) for array in (ARRAY1, ARRAY2)}
+    was_virgin = {array.number: _virgin(file, array) for array in (ARRAY1, ARRAY2)}
     settings, supplies = _settings(file), _supplies(file)
     chip.change_settings(**{name: settings.pop(name) for name in _SET_FIRST if name in settings})
     board.bring_up()
     reports: dict[int, ProgramReport] = {}
     for number, target_uS in wanted_uS.items():
-        virgin = target_uS < FORMED_MIN_uS
+        virgin = was_virgin[number]
         if virgin.mean() > _HALF:
             continue
         now_uS = chip.read_conductance_uS(number)
@@ -194,8 +196,11 @@ def _read(board: Board, chip: Chip) -> bytes:
         "settings": asdict(chip.settings()),
         "supplies": {one.name: one.code for one in board.supplies() if one.measured},
     }
-    cells = {_name(array): chip.read_conductance_uS(array.number) for array in (ARRAY1, ARRAY2)}
-    return pack(header, cells)
+    content: dict[str, NDArray[Any]] = {}
+    for array in (ARRAY1, ARRAY2):
+        content[_name(array)] = chip.read_conductance_uS(array.number)
+        content[_formed_name(array)] = ArrayCells(board, array).read_formed()
+    return pack(header, content)
 
 
 def _name(array: ArrayGeometry) -> str:
@@ -208,6 +213,24 @@ def _conductance_uS(file: Snapshot, array: ArrayGeometry) -> NDArray[np.float64]
         found = "none" if cells is None else str(cells.shape)
         raise SnapshotError(f"has {_name(array)} of shape {found}, expected {array.shape}")
     return cells.astype(np.float64)
+
+
+def _formed_name(array: ArrayGeometry) -> str:
+    return f"array{array.number}.formed"
+
+
+def _virgin(file: Snapshot, array: ArrayGeometry) -> NDArray[np.bool_]:
+    """Cells that were not formed; of a file that does not say it, by what they conducted."""
+    formed = file.arrays.get(_formed_name(array))
+    if formed is None:
+        least_uS = VIRGIN_MAX_uS if file.kind == EXACT else FORMED_LOWEST_uS
+        return _conductance_uS(file, array) < least_uS
+    if formed.shape != array.shape or formed.dtype != np.bool_:
+        raise SnapshotError(
+            f"has {_formed_name(array)} of type {formed.dtype} {formed.shape}, "
+            f"expected bool {array.shape}"
+        )
+    return ~formed
 
 
 def _settings(file: Snapshot) -> dict[str, Any]:

@@ -1,14 +1,11 @@
 """Snapshots on the real emulated board: exact ones, and those of a board that can only be read."""
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pytest
-from tests.host.bench import Bench
+from tests.host.bench import Bench, as_real
 
-from starlab_host.board import Board
-from starlab_host.chip import Chip
 from starlab_host.errors import BadArgument, BoardRefused, HardwareFault
 from starlab_host.snapshots import describe, restore_snapshot, take_snapshot
 from starlab_sim import Specimen
@@ -24,21 +21,6 @@ def images(count: int) -> np.ndarray:
 
 def learn(bench: Bench, count: int = 30) -> np.ndarray:
     return bench.chip.train_step(images(count), labels=np.arange(count) % 10).outputs
-
-
-def as_real(bench: Bench) -> Bench:
-    """The same board, which says that it is a real one."""
-    identity = {**bench.session.board.identity(), "emulated": False}
-
-    class RealSession(type(bench.session)):  # type: ignore[misc]
-        @property
-        def identity(self) -> dict[str, Any]:
-            return identity
-
-    bench.session = RealSession(bench.emulated)
-    bench.board = Board(bench.session)
-    bench.chip = Chip(bench.board)
-    return bench
 
 
 def test_an_emulated_board_goes_on_from_where_it_was_taken() -> None:

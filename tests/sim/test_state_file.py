@@ -254,6 +254,20 @@ def test_pulses_of_each_cell_are_written_to_memory(powered: Bench) -> None:
     assert not any(powered.do(read_memory(0x1000, 4 * 2 * 100 * 10))[0].data)
 
 
+def test_which_cells_are_formed_is_written_to_memory(powered: Bench) -> None:
+    powered.do(emulator({"virgin": True}))
+    powered.select(1, 3, 0b101, upper=False)
+    powered.write(NUMBER1=6)
+    powered.start(Operation.FORM)
+    powered.do(emulator({"formed": {"array": 1, "address": 0x1000}}))
+    (result,) = powered.do(read_memory(0x1000, 2 * 784 * 100))
+    formed = np.frombuffer(result.data, np.uint8).reshape(2, 784, 100)
+    assert np.argwhere(formed).tolist() == [[1, 3, 0], [1, 3, 2]]
+    assert formed.max() == 1
+    (result, _) = powered.do(read_memory(0x1000 + 2 * 784 * 100, 4), read_memory(0, 4))
+    assert not any(result.data), "not a byte more"
+
+
 def test_pulses_of_learning_are_counted_cell_by_cell() -> None:
     chip = Chip(seed=3, formed=True, device="measured")
     train(chip)
@@ -276,11 +290,13 @@ def test_pulses_of_learning_are_counted_cell_by_cell() -> None:
         ),
     ],
 )
-def test_a_wish_for_pulse_counts_that_is_none_does_nothing(
-    bench: Bench, wanted: object, status: Status, message: str
+@pytest.mark.parametrize("key", ["pulse_counts", "formed"])
+def test_a_wish_for_what_is_known_of_cells_that_is_none_does_nothing(
+    bench: Bench, key: str, wanted: object, status: Status, message: str
 ) -> None:
     boot_id = bench.board.boot_id
-    found, said = bench.refusal(emulator({"pulse_counts": wanted, "restart": True}))
+    message = message.replace("pulse_counts", key)
+    found, said = bench.refusal(emulator({key: wanted, "restart": True}))
     assert (found, said[: len(message)]) == (status, message)
     assert bench.board.boot_id == boot_id
 

@@ -39,14 +39,14 @@ Indices = Annotated[
 ]
 
 
-@router.post("/form", dependencies=[Depends(json_only)])
+@router.post("/form", dependencies=[Depends(json_only)], response_model_exclude_none=True)
 async def form(board: OneBoard, array: OneArray, body: Form | None = None) -> FormReply:
     """Bring virgin cells into their window: both cells of each pair of rows and columns."""
     asked = body or Form()
     rows = indices("rows", asked.rows, array.inputs)
     columns = indices("columns", asked.columns, array.outputs)
     report = await board.write(lambda link: link.chip.form(array.number, rows, columns))
-    return FormReply.model_validate(asdict(report))
+    return FormReply.model_validate({**asdict(report), "unsure": report.unsure.tolist() or None})
 
 
 @router.post("/level", dependencies=[Depends(json_only)])

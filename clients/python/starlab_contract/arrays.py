@@ -85,9 +85,12 @@ class FormReply(ReplyBody):
     newly_formed: int
     """Those that were not before."""
     failed: int
-    """Addressed cells that are still virgin."""
+    """Addressed cells that are still virgin, or may be."""
     pulses: int
     """FORM pulses on all cells together."""
+    unsure: list[Cell] | None = None
+    """Those of which cannot be told whether they are formed: plane, input, output. They got no FORM
+    pulse. Left out where there is none."""
 
 
 class Level(RequestBody):

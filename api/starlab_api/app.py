@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -54,6 +55,9 @@ Errors are `application/problem+json`. Unsafe calls take an `Idempotency-Key` he
 with the same key is answered as the first one was, and executed once.
 """
 
+_LARGE_BODIES: Final = 2
+"""How many large bodies are decoded at a time; more queue up."""
+
 
 class _Application(FastAPI):
     """FastAPI with a description of its own making."""
@@ -73,7 +77,10 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with _snapshots(settings) as app.state.snapshots:
+        with (
+            ThreadPoolExecutor(_LARGE_BODIES, "large-body") as app.state.large_bodies,
+            _snapshots(settings) as app.state.snapshots,
+        ):
             async with _boards(settings) as app.state.boards:
                 yield
 

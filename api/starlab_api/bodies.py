@@ -5,22 +5,27 @@ An :class:`ArrayCall` says which fields of a body are arrays. A JSON body holds 
 array alone; with the last two, parameters travel in the query string.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
 
-from starlab_api.arrays import NUMBERS, Array, array_of_lists, read_npy, read_npz
+from starlab_api.archives import Room, read_npz
+from starlab_api.arrays import NUMBERS, Array, array_of_lists, read_npy
+from starlab_api.json_bodies import check_plain, parse
 from starlab_api.problems import InvalidInput, UnsupportedMediaType, invalid_fields
 from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, RequestBody
 
 Parameters = TypeVar("Parameters", bound=RequestBody)
+T = TypeVar("T")
 
 _INLINE_BYTES: Final = 64 * 1024
-"""Bodies up to this size are decoded at once; larger ones on a thread."""
+"""Bodies up to this size are decoded at once; larger ones, and packed ones, on a thread."""
 _TYPES: Final = (JSON_TYPE, NPY_TYPE, NPZ_TYPE)
 
 
@@ -32,8 +37,8 @@ class ArrayCall(Generic[Parameters]):
     """The fields that are no arrays."""
     body: type[RequestBody]
     """All fields: the JSON body."""
-    arrays: tuple[str, ...]
-    """Names of the fields that are arrays."""
+    arrays: Mapping[str, Room]
+    """Of the fields that are arrays, how much they may hold."""
     main: Callable[[Array], str]
     """Name of the field that a single array is."""
     nested: Mapping[str, type[RequestBody]] = field(default_factory=dict)
@@ -53,15 +58,16 @@ class ArrayCall(Generic[Parameters]):
         media = media_type(request)
         if media not in _TYPES:
             raise UnsupportedMediaType(media, _TYPES)
-        content = await request.body()
+        content = await whole_body(request)
         query = {
             name: values if len(values) > 1 else values[0]
             for name in request.query_params
             if (values := request.query_params.getlist(name))
         }
-        if len(content) <= _INLINE_BYTES:
+        if len(content) <= _INLINE_BYTES and media != NPZ_TYPE:
             return self.decode(media, content, query, limit_bytes)
-        return await run_in_threadpool(self.decode, media, content, query, limit_bytes)
+        decode = partial(self.decode, media, content, query, limit_bytes)
+        return await in_turn(request, decode)
 
     def decode(
         self, media: str, content: bytes, query: Mapping[str, str | list[str]], limit_bytes: int
@@ -74,41 +80,47 @@ class ArrayCall(Generic[Parameters]):
             return self._decode_json(content)
         if media == NPY_TYPE:
             array = read_npy(content, name="body")
-            found = {self.main(array): array}
-        else:
-            found = read_npz(content, limit_bytes=limit_bytes)
-        arrays = {name: array for name, array in found.items() if name in self.arrays}
-        for name, array in arrays.items():
+            name = self.main(array)
             if array.dtype.kind not in NUMBERS:
                 raise InvalidInput(name, f"has type {array.dtype}, expected numbers")
-        others = {name: array.tolist() for name, array in found.items() if name not in arrays}
-        parameters = _validated(self.parameters, self._gathered({**others, **query}))
-        return Decoded(parameters, arrays)
+            return Decoded(self._parameters(query), {name: array})
+        found = read_npz(
+            content, arrays=self.arrays, parameters=self._names(), limit_bytes=limit_bytes
+        )
+        arrays = {name: array for name, array in found.items() if name in self.arrays}
+        others = {name: _plain(name, found[name]) for name in found.keys() - arrays.keys()}
+        for name in others.keys() & query.keys():
+            raise InvalidInput(name, "is in the body and in the query string")
+        return Decoded(self._parameters({**others, **query}), arrays)
 
     def _decode_json(self, content: bytes) -> "Decoded[Parameters]":
-        try:
-            body = self.body.model_validate_json(content or b"{}")
-        except ValidationError as error:
-            raise invalid_fields(error.errors()) from error
+        body = parse(content or b"{}")
+        if not isinstance(body, dict):
+            raise InvalidInput("body", "is not a JSON object")
+        lists = {name: body.pop(name) for name in self.arrays if name in body}
+        check_plain(body)
+        parameters = _validated(self.parameters, body)
         arrays = {
-            name: array_of_lists(name, lists)
-            for name in self.arrays
-            if (lists := getattr(body, name)) is not None
+            name: array_of_lists(name, lists[name]) for name in lists if lists[name] is not None
         }
-        names = self.parameters.model_fields.keys() & body.model_fields_set
-        parameters = _validated(self.parameters, {name: getattr(body, name) for name in names})
         return Decoded(parameters, arrays)
 
-    def _gathered(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _parameters(self, values: Mapping[str, Any]) -> Parameters:
+        """Parameters by the names that a query string knows them by."""
         gathered: dict[str, Any] = {}
         for name, value in values.items():
-            for parent, model in self.nested.items():
-                if name in model.model_fields:
-                    gathered.setdefault(parent, {})[name] = value
-                    break
-            else:
-                gathered[name] = value
-        return gathered
+            if name in self.nested:
+                raise InvalidInput(name, "is no parameter: its fields go by their own names")
+            parents = (key for key, model in self.nested.items() if name in model.model_fields)
+            parent = next(parents, None)
+            (gathered if parent is None else gathered.setdefault(parent, {}))[name] = value
+        check_plain(gathered)
+        return _validated(self.parameters, gathered)
+
+    def _names(self) -> list[str]:
+        """Names of all parameters, as a query string knows them."""
+        own = [name for name in self.parameters.model_fields if name not in self.nested]
+        return own + [name for model in self.nested.values() for name in model.model_fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +168,26 @@ async def json_only(request: Request) -> None:
     media = media_type(request)
     if media != JSON_TYPE:
         raise UnsupportedMediaType(media, (JSON_TYPE,))
+
+
+def _plain(name: str, array: Array) -> Any:
+    """The value of a parameter that came as an array."""
+    try:
+        return array.tolist()
+    except ValueError as error:  # text of what are no characters
+        raise InvalidInput(name, f"is no text: {error}") from error
+
+
+async def whole_body(request: Request) -> bytes:
+    """The body of a request; one that came in one piece is not copied."""
+    parts = [part async for part in request.stream() if part]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def in_turn(request: Request, function: Callable[[], T]) -> T:
+    """Run what takes time or memory on a thread, of which there are few for all requests."""
+    threads: Executor = request.app.state.large_bodies
+    return await asyncio.get_running_loop().run_in_executor(threads, function)
 
 
 def _validated(model: type[Parameters], values: Mapping[str, Any]) -> Parameters:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from starlab_api.archives import Room
 from starlab_api.arrays import Array
 from starlab_api.bodies import ArrayCall
 from starlab_contract import (
@@ -17,6 +18,7 @@ from starlab_contract import (
     Vmm,
     VmmParameters,
 )
+from starlab_spec import ARRAY1, ARRAY2
 
 
 def _inputs(_: Array) -> str:
@@ -32,16 +34,26 @@ def _weights_or_conductance(array: Array) -> str:
     return "weights" if array.ndim == 2 else "conductance_uS"
 
 
-PULSE: Final = ArrayCall(PulseParameters, Pulse, ("mask",), _mask)
+_CELLS: Final = Room(ARRAY1.cells)
+_SAMPLES: Final = Room(ARRAY1.inputs, of_samples="inputs")
+
+PULSE: Final = ArrayCall(PulseParameters, Pulse, {"mask": _CELLS}, _mask)
 PROGRAM: Final = ArrayCall(
-    ProgramParameters, Program, ("weights", "conductance_uS"), _weights_or_conductance
+    ProgramParameters,
+    Program,
+    {"weights": Room(ARRAY1.cells // 2), "conductance_uS": _CELLS},
+    _weights_or_conductance,
 )
-VMM: Final = ArrayCall(VmmParameters, Vmm, ("inputs",), _inputs)
-INFER: Final = ArrayCall(InferParameters, Infer, ("inputs",), _inputs)
+VMM: Final = ArrayCall(VmmParameters, Vmm, {"inputs": _SAMPLES}, _inputs)
+INFER: Final = ArrayCall(InferParameters, Infer, {"inputs": _SAMPLES}, _inputs)
 TRAIN_STEP: Final = ArrayCall(
     TrainStepParameters,
     TrainStep,
-    ("inputs", "labels", "targets"),
+    {
+        "inputs": _SAMPLES,
+        "labels": Room(1, of_samples="inputs"),
+        "targets": Room(ARRAY2.outputs, of_samples="inputs"),
+    },
     _inputs,
     nested={"settings": SettingsChange},
 )

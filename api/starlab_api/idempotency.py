@@ -5,6 +5,7 @@ before anything was executed, and that a later try may escape, is not kept: the 
 by another call, or not formed. The same key may be tried again then.
 """
 
+import asyncio
 import hashlib
 import json
 from collections import OrderedDict
@@ -15,10 +16,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from starlab_api.bodies import whole_body
 from starlab_api.problems import ApiProblem, KeyInUse, KeyReused, problem_of, problem_response
 from starlab_contract import ProblemKind
 
 UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_INLINE_BYTES: Final = 1 << 20
+"""Bodies up to this size are hashed at once; larger ones on a thread."""
 _PASSING: Final = frozenset(
     {ProblemKind.BOARD_AWAY, ProblemKind.BOARD_BUSY, ProblemKind.NOT_FORMED}
 )
@@ -94,8 +98,8 @@ class Idempotency:
             await self._app(scope, receive, send)
             return
         try:
-            body = await request.body()
-            fingerprint = _fingerprint(scope, request, body)
+            body = await whole_body(request)
+            fingerprint = await _fingerprint(scope, request, body)
             stored = self._store.begin(key, fingerprint)
         except ApiProblem as error:
             await problem_response(problem_of(error))(scope, receive, send)
@@ -150,7 +154,7 @@ class _Recorder:
         return StoredAnswer(fingerprint, self._messages, len(body))
 
 
-def _fingerprint(scope: Scope, request: Request, body: bytes) -> bytes:
+async def _fingerprint(scope: Scope, request: Request, body: bytes) -> bytes:
     headers = request.headers
     digest = hashlib.blake2b(digest_size=16)
     for part in (
@@ -161,5 +165,8 @@ def _fingerprint(scope: Scope, request: Request, body: bytes) -> bytes:
         headers.get("accept", "").encode(),
     ):
         digest.update(part + b"\0")
-    digest.update(body)
+    if len(body) > _INLINE_BYTES:
+        await asyncio.to_thread(digest.update, body)
+    else:
+        digest.update(body)
     return digest.digest()

@@ -15,6 +15,8 @@
 Errors of host and data sheet are looked up in one table, :data:`_KINDS`.
 """
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -89,14 +91,15 @@ class InvalidInput(ApiProblem):
     """A field of the request is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(ProblemKind.INVALID, f"{field} {message}", field=field)
+        name = shown(field)
+        super().__init__(ProblemKind.INVALID, f"{name} {message}", field=name)
 
 
 class NotFound(ApiProblem):
     """Something that the request names does not exist."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        detail = f"unknown {kind} {name!r}; known: {', '.join(known)}"
+        detail = f"unknown {kind} {shown(name)!r}; known: {', '.join(known)}"
         super().__init__(ProblemKind.NOT_FOUND, detail, value=name)
 
 
@@ -112,7 +115,7 @@ class NotAcceptable(ApiProblem):
     """The caller takes none of the media types that there are."""
 
     def __init__(self, asked: str, offered: Iterable[str]) -> None:
-        detail = f"Accept: {asked!r} is none of {', '.join(offered)}"
+        detail = f"Accept: {shown(asked)!r} is none of {', '.join(offered)}"
         super().__init__(ProblemKind.NOT_ACCEPTABLE, detail)
 
 
@@ -120,7 +123,7 @@ class UnsupportedMediaType(ApiProblem):
     """The body's media type is none that the call takes."""
 
     def __init__(self, given: str, taken: Iterable[str]) -> None:
-        what = f"Content-Type {given!r}" if given else "a body without Content-Type"
+        what = f"Content-Type {shown(given)!r}" if given else "a body without Content-Type"
         super().__init__(
             ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"{what} is none of {', '.join(taken)}"
         )
@@ -130,7 +133,7 @@ class ForeignHost(ApiProblem):
     """The request is for a host that is not this server."""
 
     def __init__(self, given: str, allowed: Sequence[str]) -> None:
-        what = f"Host {given!r}" if given else "a request without Host"
+        what = f"Host {shown(given)!r}" if given else "a request without Host"
         detail = f"{what} is none of {', '.join(allowed)}; --allowed-hosts adds to them"
         super().__init__(
             ProblemKind.FOREIGN_HOST, detail, header="Host", value=given, allowed=allowed
@@ -141,7 +144,7 @@ class ForeignOrigin(ApiProblem):
     """The request comes from somebody else's web page."""
 
     def __init__(self, header: str, given: str, allowed: Sequence[str]) -> None:
-        detail = f"{header} {given!r} is none of {', '.join(allowed)}; --allowed-origins adds pages"
+        detail = f"{header} {shown(given)!r} is none of {', '.join(allowed)}; --allowed-origins adds pages"
         super().__init__(
             ProblemKind.FOREIGN_ORIGIN, detail, header=header, value=given, allowed=allowed
         )
@@ -167,7 +170,7 @@ class KeyInUse(ApiProblem):
     """The first call with this Idempotency-Key has no answer yet."""
 
     def __init__(self, key: str) -> None:
-        detail = f"the first call with Idempotency-Key {key!r} is still running"
+        detail = f"the first call with Idempotency-Key {shown(key)!r} is still running"
         super().__init__(ProblemKind.IDEMPOTENCY_KEY_IN_USE, detail)
 
 
@@ -175,7 +178,7 @@ class KeyReused(ApiProblem):
     """The Idempotency-Key belongs to another call."""
 
     def __init__(self, key: str) -> None:
-        detail = f"Idempotency-Key {key!r} came with another call or body before"
+        detail = f"Idempotency-Key {shown(key)!r} came with another call or body before"
         super().__init__(ProblemKind.IDEMPOTENCY_KEY_REUSED, detail)
 
 
@@ -207,6 +210,18 @@ _OF_STATUS: Final[Mapping[int, ProblemKind]] = {
 }
 """What Starlette's router raises."""
 _CHANNELS: Final = frozenset(channel.name for channel in SUPPLIES)
+_SHOWN_CHARACTERS: Final = 80
+"""What is shown of a text of the caller's."""
+_DETAIL_CHARACTERS: Final = 2000
+_FLOAT_MAX: Final = sys.float_info.max
+_ERRORS_MAX: Final = 20
+"""Most wrong fields that an answer lists."""
+
+
+def shown(text: str, most: int = _SHOWN_CHARACTERS) -> str:
+    """A text of the caller's as an answer may hold it: not too long, and UTF-8."""
+    clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return clean if len(clean) <= most else f"{clean[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def problem_of(error: Exception, board: str | None = None) -> Problem:
@@ -245,8 +260,10 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
     Args:
         errors: As ``ValidationError.errors()`` gives them; locations relative to the body.
     """
-    found = [_field_error(error) for error in errors]
+    found = [_field_error(error) for error in errors[:_ERRORS_MAX]]
     detail = "; ".join(f"{error.field}: {error.message}" for error in found)
+    if len(errors) > len(found):
+        detail += f"; and {len(errors) - len(found)} more"
     members: dict[str, object] = {"field": found[0].field, "errors": found}
     first = errors[0]
     limits = {"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt"}
@@ -286,16 +303,28 @@ def _members_of(error: Exception) -> dict[str, object]:
 
 def _problem(kind: ProblemKind, detail: str, **members: object) -> Problem:
     status, title = _TITLES[kind]
+    for name in ("value", "limit", "field", "channel"):
+        members[name] = _member(members.get(name))
+    detail = shown(detail, _DETAIL_CHARACTERS)
     document = {"type": kind, "title": title, "status": status, "detail": detail, **members}
     return Problem.model_validate(document)
+
+
+def _member(value: object) -> object:
+    """A member of a problem document: what JSON cannot hold is left out, or given as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and abs(value) > _FLOAT_MAX:
+        return shown(str(value))
+    return shown(value) if isinstance(value, str) else value
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     if error["type"] == "json_invalid":
         return FieldError(field="body", message=f"is not JSON: {error['ctx']['error']}")
     path = ".".join(str(part) for part in error["loc"]) or "body"
-    message = error["msg"].removeprefix("Value error, ")
-    return FieldError(field=path, message=message[:1].lower() + message[1:])
+    message = shown(error["msg"].removeprefix("Value error, "), 200)
+    return FieldError(field=shown(path), message=message[:1].lower() + message[1:])
 
 
 def _on_error(request: Request, error: Exception) -> Response:

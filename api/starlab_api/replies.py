@@ -13,6 +13,8 @@ from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE
 
 OFFERED: Final = (JSON_TYPE, NPY_TYPE, NPZ_TYPE)
 
+_PIECE_NUMBERS: Final = 1 << 16
+
 
 def accepted_type(request: Request) -> str:
     """The offered media type that the caller likes best; JSON where it has no wish.
@@ -42,8 +44,21 @@ def array_response(media: str, values: Mapping[str, object], *, main: str) -> Re
     if media == NPZ_TYPE:
         arrays = {name: np.asarray(value) for name, value in given.items()}
         return Response(write_npz(arrays), media_type=NPZ_TYPE)
-    plain = {name: _plain(value) for name, value in given.items()}
-    return Response(json.dumps(plain, separators=(",", ":")), media_type=JSON_TYPE)
+    members = (f"{json.dumps(name)}:{_json(value)}" for name, value in given.items())
+    return Response(f"{{{','.join(members)}}}", media_type=JSON_TYPE)
+
+
+def _json(value: object) -> str:
+    """A value as JSON: large arrays in pieces, since each is made in one go without a pause."""
+    if not isinstance(value, np.ndarray) or not value.ndim or value.size <= _PIECE_NUMBERS:
+        return _dump(value)
+    rows = max(_PIECE_NUMBERS * len(value) // value.size, 1)
+    pieces = (_dump(value[first : first + rows])[1:-1] for first in range(0, len(value), rows))
+    return f"[{','.join(pieces)}]"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(_plain(value), separators=(",", ":"))
 
 
 def _plain(value: object) -> object:

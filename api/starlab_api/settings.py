@@ -64,8 +64,9 @@ class ServerSettings:
     """How long a call waits for a board that is away; the attempt goes on for the next call."""
     body_limit_bytes: int = 256 * 2**20
     """Largest request body, also after unpacking an `.npz`."""
-    json_limit_bytes: int = 16 * 2**20
-    """Largest JSON request body: bulk travels as `.npy` or `.npz`."""
+    json_limit_bytes: int = 8 * 2**20
+    """Largest JSON request body: bulk travels as `.npy` or `.npz`. Its parser holds the interpreter
+    for so long that a greater one would be felt by everybody else."""
     stored_answers: int = 1000
     """How many answers to calls with an Idempotency-Key are kept."""
     stored_answer_bytes: int = 64 * 2**20

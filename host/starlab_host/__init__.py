@@ -47,7 +47,7 @@ from starlab_host.results import (
     Training,
     Vmm,
 )
-from starlab_host.safety import cell_mask
+from starlab_host.safety import cell_mask, check_indices
 from starlab_host.settings import Settings
 
 __all__ = [
@@ -102,6 +102,7 @@ __all__ = [
     "calibrate",
     "capabilities_of",
     "cell_mask",
+    "check_indices",
     "connect",
     "discover",
     "level",

@@ -19,7 +19,7 @@ from starlab_spec.geometry import (
     MID_WINDOW_uS,
     WINDOW_uS,
 )
-from starlab_spec.samples import SAMPLE_BYTES, pack_samples
+from starlab_spec.samples import SAMPLE_BYTES, first_of, pack_samples
 from starlab_spec.units import TICK_NS
 
 PULSES_MAX: Final = 10_000
@@ -65,14 +65,20 @@ def check_indices(name: str, indices: Sequence[int] | None, size: int) -> NDArra
     """Rows or columns of an array; all of them for None.
 
     Raises:
-        BadArgument: There is none, or one is no whole number.
+        BadArgument: There is none, one is no whole number, or comes twice.
         LimitExceeded: One of them does not exist.
     """
     if indices is None:
         return np.arange(size)
     if not len(indices):
         raise BadArgument(name, "selects nothing")
-    return np.array([check_whole(name, index, 0, size - 1) for index in indices], np.intp)
+    chosen: dict[int, None] = {}
+    for index in indices:
+        whole = check_whole(name, index, 0, size - 1)
+        if whole in chosen:
+            raise BadArgument(name, f"selects {whole} twice")
+        chosen[whole] = None
+    return np.array(list(chosen), np.intp)
 
 
 def cell_mask(
@@ -299,7 +305,7 @@ def _bounded(
 ) -> NDArray[Any]:
     outside = ~((values >= low) & (values <= high))  # so that NaN is refused too
     if outside.any():
-        where = tuple(int(i) for i in np.argwhere(outside)[0])
+        where = first_of(outside)
         place = f"{name}[{', '.join(map(str, where))}]"
         value = values[where].item()
         if value != value:

@@ -96,11 +96,19 @@ def check_bits(name: str, values: ArrayLike) -> NDArray[np.uint8]:
         return array
     wrong = ~((array == 0) | (array == 1))
     if wrong.any():
-        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        row, column = first_of(wrong)
         raise ShapeError(
             name, f"holds {array[row, column]} at [{row}, {column}], expected only 0 and 1"
         )
     return array.astype(np.uint8)
+
+
+def first_of(found: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Index of the first true value.
+
+    Unlike ``argwhere`` it lists no others, of which there may be hundreds of millions.
+    """
+    return tuple(int(i) for i in np.unravel_index(int(found.argmax()), found.shape))
 
 
 def pack_outputs(outputs: ArrayLike) -> bytes:

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from starlab_api.arrays import array_of_lists, read_npy, read_npz, write_npy, write_npz
+from starlab_api.archives import Room, read_npz
+from starlab_api.arrays import array_of_lists, read_npy, write_npy, write_npz
 from starlab_api.problems import ApiProblem, InvalidInput
 
 NUMBERS = hnp.boolean_dtypes() | hnp.integer_dtypes() | hnp.floating_dtypes()
+ROOMS = {"inputs": Room(6), "labels": Room(3)}
 ARRAYS = hnp.arrays(NUMBERS, hnp.array_shapes(min_dims=0, min_side=0, max_side=5))
 
 
@@ -45,7 +47,7 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
-        arrays = read_npz(bytes(whole), limit_bytes=10_000)
+        arrays = read_npz(bytes(whole), arrays=ROOMS, limit_bytes=10_000)
     except ApiProblem:
         return
     assert all(array.dtype.kind in "biufU" for array in arrays.values())
@@ -62,7 +64,7 @@ def test_an_archive_names_an_array_once() -> None:
         for name in ("inputs.npy", "inputs"):
             archive.writestr(name, write_npy(np.zeros(1)))
     with pytest.raises(InvalidInput, match="inputs is in"):
-        read_npz(stream.getvalue(), limit_bytes=10_000)
+        read_npz(stream.getvalue(), arrays=ROOMS, limit_bytes=10_000)
 
 
 @pytest.mark.parametrize("lists", [[[1], [1, 2]], [1, [2]], [2**70]])

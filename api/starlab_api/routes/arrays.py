@@ -11,6 +11,7 @@ from starlab_api.boards import Connection
 from starlab_api.bodies import Decoded, json_only
 from starlab_api.calls import PROGRAM, PULSE, VMM
 from starlab_api.dependencies import OneArray, OneBoard, Started
+from starlab_api.json_bodies import JsonRoute
 from starlab_api.openapi import array_replies, array_requests
 from starlab_api.problems import InvalidInput
 from starlab_api.replies import accepted_type, array_response
@@ -32,7 +33,7 @@ from starlab_host.chip import MAX_PULSES
 from starlab_spec import ArrayGeometry
 from starlab_spec.operations import PulseKind
 
-router = APIRouter(prefix="/boards/{board_id}/arrays/{array}", tags=["chip"])
+router = APIRouter(prefix="/boards/{board_id}/arrays/{array}", tags=["chip"], route_class=JsonRoute)
 
 Indices = Annotated[
     str | None, Query(description="Such as `0:10,12`; all where left out.", examples=["0:10,12"])

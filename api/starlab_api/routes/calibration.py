@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends
 from starlab_api.boards import BoardSlot, Connection
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
+from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import NotCalibrated
 from starlab_contract import Calibrate, Calibration
 from starlab_host import Calibration as Found
 from starlab_host import calibrate
 from starlab_spec.supplies import SUPPLIES
 
-router = APIRouter(prefix="/boards/{board_id}/calibration", tags=["boards"])
+router = APIRouter(prefix="/boards/{board_id}/calibration", tags=["boards"], route_class=JsonRoute)
 
 
 @router.post("", dependencies=[Depends(json_only)])

@@ -7,12 +7,15 @@ from fastapi import APIRouter, Depends, Path
 from starlab_api.boards import Connection
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
+from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput, NotFound
 from starlab_contract import Register, RegisterWrite
 from starlab_spec import LimitExceeded, UnknownName
 from starlab_spec.registers import MAP_END, register, register_at
 
-router = APIRouter(prefix="/boards/{board_id}/registers/{address}", tags=["boards"])
+router = APIRouter(
+    prefix="/boards/{board_id}/registers/{address}", tags=["boards"], route_class=JsonRoute
+)
 
 Address = Annotated[
     str,

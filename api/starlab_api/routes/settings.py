@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends
 
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
+from starlab_api.json_bodies import JsonRoute
 from starlab_contract import Settings, SettingsChange
 
-router = APIRouter(prefix="/boards/{board_id}/settings", tags=["boards"])
+router = APIRouter(prefix="/boards/{board_id}/settings", tags=["boards"], route_class=JsonRoute)
 
 
 @router.get("")

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from starlab_api.bodies import json_only, media_type
 from starlab_api.dependencies import KeptSnapshots, OneBoard
+from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import UnsupportedMediaType
 from starlab_contract import (
     SNAPSHOT_TYPE,
@@ -18,7 +19,7 @@ from starlab_contract import (
 )
 from starlab_host.snapshots import restore_snapshot, take_snapshot
 
-router = APIRouter(prefix="/boards/{board_id}/snapshots", tags=["boards"])
+router = APIRouter(prefix="/boards/{board_id}/snapshots", tags=["boards"], route_class=JsonRoute)
 
 Sid = Annotated[str, Path(description="As the list of snapshots has it.")]
 _FILE: Final[dict[str, Any]] = {

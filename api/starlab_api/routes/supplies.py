@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from starlab_api.boards import Connection
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
+from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput
 from starlab_contract import (
     BalanceRails,
@@ -23,7 +24,7 @@ from starlab_host import SupplyState, balance
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.supplies import Channel, supply
 
-router = APIRouter(prefix="/boards/{board_id}/supplies", tags=["boards"])
+router = APIRouter(prefix="/boards/{board_id}/supplies", tags=["boards"], route_class=JsonRoute)
 
 
 @router.get("")

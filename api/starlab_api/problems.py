@@ -144,7 +144,8 @@ class ForeignOrigin(ApiProblem):
     """The request comes from somebody else's web page."""
 
     def __init__(self, header: str, given: str, allowed: Sequence[str]) -> None:
-        detail = f"{header} {shown(given)!r} is none of {', '.join(allowed)}; --allowed-origins adds pages"
+        what = f"{header} {shown(given)!r} is none of {', '.join(allowed)}"
+        detail = f"{what}; --allowed-origins adds pages"
         super().__init__(
             ProblemKind.FOREIGN_ORIGIN, detail, header=header, value=given, allowed=allowed
         )

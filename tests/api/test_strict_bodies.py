@@ -249,7 +249,7 @@ def test_large_answers_are_made_in_pieces_of_the_same_json() -> None:
     outputs = np.arange(1_000_000).reshape(100_000, 10)
     cube = np.linspace(0, 20, 300_000, dtype=np.float32).reshape(3, 1000, 100)
     values = {"outputs": outputs, "labels": outputs[:, 0] % 10, "cube": cube, "cells": 3}
-    found = json.loads(array_response("application/json", values, main="outputs").body)
+    found = json.loads(bytes(array_response("application/json", values, main="outputs").body))
     np.testing.assert_array_equal(found["outputs"], outputs)
     np.testing.assert_array_equal(found["labels"], values["labels"])
     np.testing.assert_allclose(found["cube"], cube, atol=1e-6)

@@ -49,6 +49,8 @@ from starlab_host.results import (
 )
 from starlab_host.safety import cell_mask, check_indices
 from starlab_host.settings import Settings
+from starlab_host.waiting import Stop
+from starlab_host.work import Done, Extent, Work, so_far
 
 __all__ = [
     "METHODS",
@@ -66,9 +68,11 @@ __all__ = [
     "Chip",
     "Compliance",
     "Counters",
+    "Done",
     "EnergyParts",
     "Entry",
     "EntryState",
+    "Extent",
     "FormReport",
     "FoundBoard",
     "HandshakeRefused",
@@ -94,10 +98,12 @@ __all__ = [
     "SessionEnded",
     "Settings",
     "StarlabHostError",
+    "Stop",
     "SupplyState",
     "TimeParts",
     "Training",
     "Vmm",
+    "Work",
     "balance",
     "calibrate",
     "capabilities_of",
@@ -106,4 +112,5 @@ __all__ = [
     "connect",
     "discover",
     "level",
+    "so_far",
 ]

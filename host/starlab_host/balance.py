@@ -119,7 +119,8 @@ def measure(board: Board, v25: SupplyState, readings: int = READINGS) -> ReadVol
     swept = [code for code in near if _is_safe(board, "V25", code)]
     sums = []
     try:
-        for code in swept:
+        for done, code in enumerate(swept):
+            board.reporting("codes of V25")(done, len(swept))
             board.set_supply_codes({"V25": code})
             results = [board.execute(commands.read_array(ARRAY1)) for _ in range(readings)]
             read = [np.frombuffer(r[-1].data, np.uint8).reshape(ARRAY1.shape) for r in results]

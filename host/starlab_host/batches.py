@@ -43,37 +43,41 @@ def run_batch(
             other none.
         OutcomeUnknown, LinkLost: The message says which samples were finished.
     """
+    tell = board.reporting("samples", on_progress)
     records = np.empty(count, record)
     step = samples_per_command(record)
     for first in range(0, count, step):
         part = slice(first, min(first + step, count))
         try:
-            results = board.execute(command(part), on_progress=_shifted(on_progress, first, count))
+            results = board.execute(command(part), on_progress=_shifted(tell, first, count))
         except BoardRefused as error:
             done, rest = first, ""
             if isinstance(error, Aborted | Compliance) and error.opcode == Opcode.START:
                 done += board.read_register("BATCH_DONE")
                 rest = f", sample {done} in part" if isinstance(error, Compliance) else ""
+            board.reporting("samples")(done, count)
             message = f"{error.message}; {done} of {count} samples are done{rest}"
             raise type(error)(error.status, message, opcode=error.opcode, done=done) from error
         except OutcomeUnknown as error:
+            board.reporting("samples")(first, count)
             message = f"samples {first}..{part.stop - 1} of {count} are in doubt, those before done"
-            raise OutcomeUnknown(f"{message}: {error}", error.commands) from error
+            raise OutcomeUnknown(
+                f"{message}: {error}", error.commands, pulses=error.pulses
+            ) from error
         except LinkError as error:
+            board.reporting("samples")(first, count)
             raise LinkLost(f"{first} of {count} samples are done: {error}") from error
         records[part] = np.frombuffer(results[-1].data, record)
-        if on_progress is not None:
-            on_progress(part.stop, count)
+        tell(part.stop, count)
     return records
 
 
 def _shifted(
-    on_progress: Callable[[int, int], None] | None, first: int, count: int
+    tell: Callable[[int, int], None], first: int, count: int
 ) -> Callable[[int, int], None]:
     """A report on a part as a report on the whole batch."""
 
     def report(done: int, _: int) -> None:
-        if on_progress is not None:
-            on_progress(first + done, count)
+        tell(first + done, count)
 
     return report

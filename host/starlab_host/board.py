@@ -1,8 +1,10 @@
 """A board as registers, memory, supplies and operations. Knows not what the chip computes."""
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -20,6 +22,7 @@ from starlab_host.results import Counters, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.sessions import CommandSession
 from starlab_host.waiting import Progress
+from starlab_host.work import Report, Work
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
 from starlab_spec.safe_area import SafeArea
@@ -83,6 +86,7 @@ class Board:
             is_played=not self.capabilities.batches,
         )
         self.formed: dict[int, NDArray[np.bool_]] = {}
+        self._work: Work | None = None
 
     def __enter__(self) -> Self:
         """The board itself; leaving the block closes it."""
@@ -127,6 +131,22 @@ class Board:
         """Whether the session is over: every call fails, and only a new session helps."""
         return self._session.is_closed
 
+    def during(self, work: Work) -> Self:
+        """The same board for one call: its commands heed the stop of a work, and are counted.
+
+        Only the one thread that runs the call may use it.
+        """
+        view = copy.copy(self)
+        view._work = work  # noqa: SLF001 - a copy of its own
+        view._rails = self._rails.by(view.execute)  # noqa: SLF001
+        return view
+
+    def reporting(self, unit: str, also: Report | None = None) -> Report:
+        """A function that tells the call under way how far it is; and ``also``, if given."""
+        if self._work is not None:
+            return self._work.reporting(unit, also)
+        return also or _untold
+
     def status(self) -> BoardStatus:
         """What the board is doing, asked beside the commands: it answers during long operations."""
         return self._session.status()
@@ -163,10 +183,10 @@ class Board:
 
         if not read_only:
             self._guard.admit(transactions, dry_run=dry_run)
+        session, work = self._session, self._work
+        execute = session.execute if work is None else partial(work.execute, session)
         try:
-            results = self._session.execute(
-                transactions, read_only=read_only, dry_run=dry_run, on_progress=tell
-            )
+            results = execute(transactions, read_only=read_only, dry_run=dry_run, on_progress=tell)
             if results[-1].status != Status.OK:
                 raise refusal_of(results[-1])
         except StarlabHostError:
@@ -338,6 +358,10 @@ class Board:
         if "restore" in commands:
             self._rails.forget()
         return json_object(self.execute([emulator(commands)])[0])
+
+
+def _untold(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 def _address(which: str | int) -> int:

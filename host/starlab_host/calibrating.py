@@ -68,11 +68,11 @@ def calibrate(
             message = f"supply {state.name} is off or has not settled"
             raise NotReady(Status.NOT_READY, message)
     fits: dict[str, ChannelFit] = {}
+    tell = board.reporting("supplies", on_progress)
     for done, channel in enumerate(board.channels):
         with _restored(board, before[channel.name]):
             fits[channel.name] = _measure(board, channel, points, readings)
-        if on_progress is not None:
-            on_progress(done + 1, len(board.channels))
+        tell(done + 1, len(board.channels))
     made_at = now.astimezone(UTC).isoformat(timespec="seconds")
     return Calibration(board.identity["serial"], made_at, readings, fits)
 

@@ -75,7 +75,8 @@ class ArrayCells:
         if width_ns is not None:
             width = commands.write_pulse_width(self.geometry, pulses.kind, width_ns)
             transactions.insert(0, width)
-        return commands.pulses_applied(self._board.execute(transactions, on_progress=on_progress))
+        results = self._board.execute(transactions, on_progress=on_progress)
+        return commands.pulses_applied(results)
 
     @contextmanager
     def restored_pulses(self) -> Iterator[None]:

@@ -110,6 +110,7 @@ class Chip:
         addressed = safety.cell_mask(cells.geometry, rows, columns)
         allowed = getattr(self.settings(), f"form_count_{array}")
         pulses = given = 0
+        tell = self._board.reporting("cells")
         with cells.restored_pulses():
             now = cells.judge(addressed, dark_too=True)
             pulsed = np.zeros_like(addressed)
@@ -121,6 +122,7 @@ class Chip:
                 given += count
                 pulsed |= now.virgin
                 now = now.after(cells.judge(addressed & ~now.formed, dark_too=True))
+                tell(int((addressed & now.formed).sum()), int(addressed.sum()))
         return FormReport(
             formed=int((addressed & now.formed).sum()),
             newly_formed=int((pulsed & now.formed).sum()),
@@ -250,7 +252,7 @@ class Chip:
                 tolerance_uS=tolerance,
                 max_pulses=cap,
                 usable=cells.judge(dark_too=False).formed,
-                on_progress=on_progress,
+                on_progress=self._board.reporting("cells", on_progress),
             )
 
     # the network

@@ -82,10 +82,14 @@ class OutcomeUnknown(StarlabHostError):
 
     Attributes:
         commands: Message id and description of each command in doubt.
+        pulses: Pulses of these commands that were surely given.
     """
 
-    def __init__(self, message: str, commands: Sequence[tuple[int, str]]) -> None:
+    def __init__(
+        self, message: str, commands: Sequence[tuple[int, str]], *, pulses: int = 0
+    ) -> None:
         self.commands = tuple(commands)
+        self.pulses = pulses
         super().__init__(message)
 
 

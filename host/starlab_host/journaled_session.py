@@ -16,7 +16,7 @@ from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery, SessionRecord
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.sessions import NumberedSession
-from starlab_host.waiting import Progress
+from starlab_host.waiting import Progress, Stop
 from starlab_spec.wire.errors import WireError
 from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.transactions import (
@@ -102,6 +102,7 @@ class JournaledSession:
         read_only: bool = False,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
         """Execute a command, written down first if it changes the chip.
 
@@ -111,7 +112,11 @@ class JournaledSession:
         """
         if read_only or dry_run or not changes_chip(transactions):
             return self._session.execute(
-                transactions, read_only=read_only, dry_run=dry_run, on_progress=on_progress
+                transactions,
+                read_only=read_only,
+                dry_run=dry_run,
+                on_progress=on_progress,
+                stop=stop,
             )
         entry: int | None = None
 
@@ -124,7 +129,7 @@ class JournaledSession:
 
         try:
             results = self._session.execute(
-                transactions, before_sending=write_down, on_progress=on_progress
+                transactions, before_sending=write_down, on_progress=on_progress, stop=stop
             )
         except (LinkError, WireError, JournalError) as error:
             self._settle(entry, EntryState.NOT_SENT, detail=str(error))

@@ -32,6 +32,7 @@ from starlab_host.errors import BadArgument
 from starlab_host.plane_codes import plane_means, usable_cells
 from starlab_host.safety import check_whole
 from starlab_host.settings import SETTING_ADDRESSES, settings_of
+from starlab_host.work import Report
 from starlab_spec import ARRAY1, MINUS, PLUS, LimitExceeded
 from starlab_spec.operations import PulseKind
 from starlab_spec.safe_area import DRIVING_RAIL
@@ -140,7 +141,8 @@ def level(
     widest = _check_pulses(board)
     meter = _Meter(board, cells, tolerance_codes / 3, readings)
     with cells.restored_pulses():
-        return _level(cells, meter, tolerance_codes, widest, _most_pulses(board))
+        tell = board.reporting("rounds")
+        return _level(cells, meter, tolerance_codes, widest, _most_pulses(board), tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,12 @@ class _Dose:
 
 
 def _level(
-    cells: ArrayCells, meter: "_Meter", tolerance_codes: float, widest: int, most: int
+    cells: ArrayCells,
+    meter: "_Meter",
+    tolerance_codes: float,
+    widest: int,
+    most: int,
+    tell: Report,
 ) -> Levelling:
     before = now = meter.read()
     given = [0, 0]
@@ -181,6 +188,7 @@ def _level(
         given[plane] += cells.pulse(pulses, width_ns=dose.ticks * TICK_NS)
         ticks[plane] += dose.total
         rounds += 1
+        tell(rounds, ROUNDS_MAX)
         then, now = now, meter.read()
         moved = (now.codes - then.codes) * (1 if plane == PLUS else -1)
         response.learn(dose.total, moved, hypot(now.sigma_codes, then.sigma_codes))

@@ -4,9 +4,11 @@ Values are what a generator is to give. Without a calibration its code is the no
 the code that comes nearest by what was measured, and the limits hold for the real value too.
 """
 
+import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self
 
 from starlab_host.calibration import Calibration
 from starlab_host.errors import NotReady
@@ -43,6 +45,15 @@ class Execute(Protocol):
         """Run it."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """What the host knows of the generators, whoever asks."""
+
+    requested: dict[str, float] = field(default_factory=dict)
+    """What was asked for, by name."""
+    calibration: Calibration | None = None
+
+
 class Rails:
     """All generators of one board.
 
@@ -54,7 +65,6 @@ class Rails:
 
     Attributes:
         channels: All 22, with the limits that hold.
-        calibration: What was measured of them; None: codes are taken at their nominal value.
     """
 
     def __init__(
@@ -69,8 +79,22 @@ class Rails:
         self._execute = execute
         self._clock = clock
         self._sleep = sleep
-        self._requested: dict[str, float] = {}
-        self.calibration: Calibration | None = None
+        self._known = _Known()
+
+    def by(self, execute: Execute) -> Self:
+        """The same generators, reached by another way: all else is shared."""
+        others = copy.copy(self)
+        others._execute = execute  # noqa: SLF001 - a copy of its own
+        return others
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was measured of them; None: codes are taken at their nominal value."""
+        return self._known.calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        self._known.calibration = calibration
 
     def channel(self, name: str) -> Channel:
         """The generator of a published name, with its limits.
@@ -161,7 +185,7 @@ class Rails:
         on; a session that ends, or an emergency stop, switches them off.
         """
         self._execute([set_supply(c.index, lowest_code(c)) for c in reversed(self.channels)])
-        self._requested.clear()
+        self._known.requested.clear()
 
     def _bring_up(self) -> None:
         calibration = self.calibration
@@ -188,7 +212,7 @@ class Rails:
 
     def forget(self) -> None:
         """Nobody has asked for what the supplies are now."""
-        self._requested.clear()
+        self._known.requested.clear()
 
     def _set(
         self, codes: Sequence[tuple[Channel, int]], requested: Mapping[str, float]
@@ -199,8 +223,8 @@ class Rails:
         self._execute(transactions, dry_run=True)
         results = self._execute(transactions)
         for channel, _ in codes:
-            self._requested.pop(channel.name, None)
-        self._requested.update(requested)
+            self._known.requested.pop(channel.name, None)
+        self._known.requested.update(requested)
         channels = [channel for channel, _ in codes]
         readings = dict(zip(channels, map(supply_reading, results), strict=True))
         waiting = [channel for channel, reading in readings.items() if not reading.settled]
@@ -237,7 +261,7 @@ class Rails:
             name=channel.name,
             index=channel.index,
             unit=channel.unit,
-            requested=self._requested.get(channel.name),
+            requested=self._known.requested.get(channel.name),
             code=reading.code,
             nominal=channel.value(reading.code),
             measured=reading.measured / 1000,

@@ -16,8 +16,9 @@ from starlab_host.errors import StarlabHostError
 from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
+from starlab_host.outstanding import Outstanding
 from starlab_host.session_log import log_ended, log_opened
-from starlab_host.waiting import BeforeSending, Call, Progress, Waiter
+from starlab_host.waiting import BeforeSending, Call, Progress, Stop, Waiter
 from starlab_spec.wire.frames import (
     KEEPALIVE_S,
     BoardStatus,
@@ -34,10 +35,12 @@ from starlab_spec.wire.requester_events import (
     Replied,
     Reported,
     RequesterEvent,
+    RequesterState,
     StatusCame,
 )
 from starlab_spec.wire.transactions import (
     Result,
+    Status,
     Transaction,
     abort,
     decode_results,
@@ -69,8 +72,7 @@ class Session:
         """Held while a command is made known before it is sent: the next one takes the next id."""
         self._leading = threading.Lock()
         """Held by the one thread that reads the link."""
-        self._waiters: list[Waiter] = []
-        self._commands: dict[int, tuple[Sequence[Transaction], Waiter]] = {}
+        self._outstanding = Outstanding()
         self._round_trips = RoundTrips()
         self._ended: Ended | None = None
         self._over = threading.Event()
@@ -169,29 +171,12 @@ class Session:
         again: int = 0,
         before_sending: BeforeSending | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
-        """Execute a command on the board and wait for its reply.
-
-        Args:
-            transactions: What to do, in order; all of it in one command.
-            read_only: It changes nothing; a board refuses it if it does.
-            dry_run: Check it against every limit, execute nothing.
-            again: Message id under which the board has executed it: only the reply is wanted.
-            before_sending: Called on this thread with the message id and the payload, and again
-                if an urgent command takes the id meanwhile. What it raises keeps the command here.
-            on_progress: Called on this thread with the news of a command that takes long.
-
-        Returns:
-            One result for each transaction, up to the first that failed.
-
-        Raises:
-            LinkError: It was surely not executed, or only reads.
-            OutcomeUnknown: It may have been executed; nothing is sent again.
-            WireError: It does not fit into one message.
-        """
+        """Execute a command on the board, wait for its reply: see :class:`NumberedSession`."""
         flags = (_READ_ONLY if read_only else 0) | (_DRY_RUN if dry_run else 0)
         payload = encode_transactions(transactions)
-        call = Call(transactions, payload, flags, False, again, before_sending, on_progress)
+        call = Call(transactions, payload, flags, False, again, before_sending, on_progress, stop)
         return self._execute(call)
 
     def abort(self) -> None:
@@ -205,15 +190,47 @@ class Session:
         self._execute(_ABORT)
 
     def _execute(self, call: Call) -> list[Result]:
-        waiter = Waiter()
-        with nullcontext() if call.urgent else self._submitting:
-            self._submit(call, waiter)
-        try:
-            while not isinstance(reply := self._await(waiter), bytes):
+        while True:
+            waiter = Waiter()
+            with nullcontext() if call.urgent else self._submitting:
+                self._submit(call, waiter)
+            try:
+                results = decode_results(self._reply(call, waiter))
+            finally:
+                self._leave(waiter)
+            is_own = call.stop is not None and call.stop.requested
+            if is_own or not waiter.was_hit or results[-1].status != Status.ABORTED:
+                return results
+            # it changes nothing that matters, and was stopped instead of another one: once more
+
+    def _reply(self, call: Call, waiter: Waiter) -> bytes:
+        """Wait for the reply of a command that was submitted, and stop the command if asked to."""
+        stop, is_stopped = call.stop, False
+        with nullcontext() if stop is None else stop.waking(lambda: self._stir(waiter)):
+            while True:
+                if stop is not None and stop.requested and not is_stopped:
+                    is_stopped = self._abort_only(waiter)
+                if isinstance(reply := self._await(waiter), bytes):
+                    return reply
                 call.tell(waiter.take_news())
-        finally:
-            self._leave(waiter)
-        return decode_results(reply)
+
+    def _stir(self, waiter: Waiter) -> None:
+        with self._lock:
+            waiter.stir()
+
+    def _abort_only(self, waiter: Waiter) -> bool:
+        """Abort one command; whether that was done, or is of no use any more."""
+        with self._lock:
+            is_open = self._requester.state is RequesterState.OPEN
+            if waiter.outcome is not None or not is_open:
+                return True
+            if not self._outstanding.may_abort(waiter):
+                return False
+            now = self._clock()
+            number = self._requester.submit(_ABORT.payload, now, urgent=True)
+            self._outstanding.add_unwatched(number, _ABORT.transactions)
+            self._turn(now)
+            return True
 
     def _submit(self, call: Call, waiter: Waiter) -> None:
         foreseen = 0
@@ -226,8 +243,7 @@ class Session:
                     waiter.message_id = self._requester.submit(
                         call.payload, now, flags=call.flags, urgent=call.urgent, again=call.again
                     )
-                    self._waiters.append(waiter)
-                    self._commands[waiter.message_id] = (call.transactions, waiter)
+                    self._outstanding.join(waiter, call.transactions)
                     self._turn(now)
                     return
             foreseen = upcoming
@@ -243,7 +259,7 @@ class Session:
         with self._lock:
             self._check_open()
             now = self._clock()
-            self._waiters.append(waiter)
+            self._outstanding.join(waiter)
             waiter.request = self._requester.request_status(now)
             self._turn(now)
         try:
@@ -259,7 +275,7 @@ class Session:
         with self._lock:
             now = self._clock()
             self._requester.close(now)
-            self._waiters.append(waiter)
+            self._outstanding.join(waiter)
             self._turn(now)
         try:
             while self._ended is None:
@@ -283,10 +299,7 @@ class Session:
 
     def _leave(self, waiter: Waiter) -> None:
         with self._lock:
-            self._waiters.remove(waiter)
-            if waiter.message_id is not None:
-                del self._commands[waiter.message_id]
-            self._rouse_another()
+            self._outstanding.leave(waiter)
 
     def _wait(self, waiter: Waiter) -> None:
         """Lead, or let another thread lead, until there is something new for this waiter."""
@@ -296,9 +309,9 @@ class Session:
                     self._lead(waiter)
                 finally:
                     self._leading.release()
-                    if len(self._waiters) > 1:
+                    if len(self._outstanding) > 1:
                         with self._lock:
-                            self._rouse_another()
+                            self._outstanding.rouse_another()
             else:
                 waiter.wake.acquire()
         waiter.stirred = False
@@ -321,13 +334,6 @@ class Session:
                 self._turn(now)
                 deadline = requester.deadline()
 
-    def _rouse_another(self) -> None:
-        """Nobody leads now: let a waiting thread find out."""
-        for waiter in self._waiters:
-            if not waiter.stirred:
-                waiter.rouse()
-                return
-
     def _turn(self, now: float) -> None:
         """Tell the waiters what has happened, and send what is to be sent."""
         for event in self._requester.events():
@@ -340,28 +346,22 @@ class Session:
         match event:
             case Replied(message_id, payload, round_trip_s):
                 self._round_trips.add(round_trip_s)
-                if message_id in self._commands:
-                    _, waiter = self._commands[message_id]
-                    waiter.stir(payload)
+                self._outstanding.replied(message_id, payload)
             case Reported(message_id, news):
-                if message_id in self._commands and news.kind is EventKind.PROGRESS:
-                    _, waiter = self._commands[message_id]
-                    waiter.news.append(news)
-                    waiter.stir()
+                if news.kind is EventKind.PROGRESS:
+                    self._outstanding.reported(message_id, news)
             case StatusCame(status, request):
-                for waiter in self._waiters:
-                    if waiter.request is not None and waiter.request <= (request or waiter.request):
-                        waiter.stir(status)
+                self._outstanding.told(status, request)
             case Opened():
                 log_opened(event.answer)
-                for waiter in self._waiters:
-                    waiter.stir()
+                self._outstanding.stir_all()
             case Ended():
                 self._ended = event
                 log_ended(event, self._requester, self._round_trips)
-                asked = {number: asked for number, (asked, _) in self._commands.items()}
-                for waiter in self._waiters:
-                    waiter.stir(failure_of(event, self._requester, waiter.message_id, asked, now))
+                asked = self._outstanding.asked
+                self._outstanding.fail(
+                    lambda number: failure_of(event, self._requester, number, asked, now)
+                )
 
     def _shake_hands(self) -> None:
         """Open the session, or raise."""
@@ -369,7 +369,7 @@ class Session:
         with self._lock:
             now = self._clock()
             self._requester.open(now)
-            self._waiters.append(waiter)
+            self._outstanding.join(waiter)
             self._turn(now)
         while self._requester.answer is None and self._ended is None:
             self._wait(waiter)
@@ -387,7 +387,7 @@ class Session:
                 finally:
                     self._leading.release()
                     with self._lock:
-                        self._rouse_another()
+                        self._outstanding.rouse_another()
 
     def _drain(self) -> None:
         """Take in all that has come, without waiting, and do what is due."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.waiting import BeforeSending, Progress
+from starlab_host.waiting import BeforeSending, Progress, Stop
 from starlab_spec.wire.frames import BoardStatus, HelloAck
 from starlab_spec.wire.transactions import Result, Transaction
 
@@ -35,6 +35,7 @@ class CommandSession(Protocol):
         read_only: bool = False,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
         """Run a command to its reply; failed results are returned, the first one last."""
 
@@ -64,5 +65,26 @@ class NumberedSession(CommandSession, Protocol):
         again: int = 0,
         before_sending: BeforeSending | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
-        """Run a command to its reply."""
+        """Execute a command on the board and wait for its reply.
+
+        Args:
+            transactions: What to do, in order; all of it in one command.
+            read_only: It changes nothing; a board refuses it if it does.
+            dry_run: Check it against every limit, execute nothing.
+            again: Message id under which the board has executed it: only the reply is wanted.
+            before_sending: Called on this thread with the message id and the payload, and again
+                if an urgent command takes the id meanwhile. What it raises keeps the command here.
+            on_progress: Called on this thread with the news of a command that takes long.
+            stop: Stops this command at its next safe point, and no other one: its last result is
+                then ABORTED, unless it ended by itself just then.
+
+        Returns:
+            One result for each transaction, up to the first that failed.
+
+        Raises:
+            LinkError: It was surely not executed, or only reads.
+            OutcomeUnknown: It may have been executed; nothing is sent again.
+            WireError: It does not fit into one message.
+        """

@@ -1,7 +1,8 @@
 """What a thread asks of a session, and how it waits for the answer. Reads no link."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,38 @@ class Progress:
     text: str
 
 
+class Stop:
+    """Asks one call to stop at its next safe point. Any thread may ask; nothing takes it back.
+
+    Attributes:
+        requested: Whether somebody has asked.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wake: Callable[[], None] | None = None
+        self.requested = False
+
+    def request(self) -> None:
+        """Ask."""
+        with self._lock:
+            self.requested = True
+            wake = self._wake
+        if wake is not None:
+            wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call something when the stop is asked for within a block: one block at a time."""
+        with self._lock:
+            self._wake = wake
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wake = None
+
+
 class Call(NamedTuple):
     """A command as its caller asks for it. A named tuple, as one is made for every command."""
 
@@ -35,6 +68,8 @@ class Call(NamedTuple):
     """Message id under which it has been executed before: only its reply is wanted."""
     before_sending: BeforeSending | None = None
     on_progress: Callable[[Progress], None] | None = None
+    stop: Stop | None = None
+    """Stops it, and nothing else, while it runs."""
 
     def tell(self, news: Sequence[Event]) -> None:
         """Let the caller know how far the command is."""
@@ -52,10 +87,11 @@ class Waiter:
         request: Number of the request whose STATUS it waits for, if that is it.
         news: Progress that it has not seen yet.
         stirred: Whether it should look at them.
+        was_hit: Whether an abort that was meant for another command may have stopped this one.
         wake: Held while the thread may sleep.
     """
 
-    __slots__ = ("message_id", "news", "outcome", "request", "stirred", "wake")
+    __slots__ = ("message_id", "news", "outcome", "request", "stirred", "wake", "was_hit")
 
     def __init__(self) -> None:
         self.message_id: int | None = None
@@ -63,6 +99,7 @@ class Waiter:
         self.outcome: bytes | BoardStatus | StarlabHostError | None = None
         self.news: list[Event] = []
         self.stirred = False
+        self.was_hit = False
         self.wake = threading.Lock()
         self.wake.acquire()
 

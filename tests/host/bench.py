@@ -7,7 +7,7 @@ from typing import Any
 from starlab_host.board import Board
 from starlab_host.chip import Chip
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.waiting import Progress
+from starlab_host.waiting import Progress, Stop
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import BoardStatus
@@ -41,6 +41,7 @@ class DirectSession:
         read_only: bool = False,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
         self.before_execute(transactions)
         self.commands.append(list(transactions))
@@ -49,9 +50,10 @@ class DirectSession:
             if on_progress is not None:
                 on_progress(Progress(done, total, text))
 
-        return self.board.execute(
-            transactions, dry_run=dry_run, aborted=self.aborted, progress=progress
-        )
+        def aborted() -> bool:
+            return self.aborted() or (stop is not None and stop.requested)
+
+        return self.board.execute(transactions, dry_run=dry_run, aborted=aborted, progress=progress)
 
     def abort(self) -> None:
         self.aborts += 1

@@ -146,7 +146,7 @@ def test_an_abort_of_another_thread_stops_a_long_command_and_what_waits(
         long = pool.submit(session.execute, [tr.start(LONG)])
         assert board.running.wait(10)
         waiting = pool.submit(session.execute, [tr.start(1)])
-        while len(session._commands) < 2:
+        while len(session._outstanding.asked) < 2:
             time.sleep(0)
         session.abort()
         assert [r.status for r in long.result(10)] == [Status.ABORTED]

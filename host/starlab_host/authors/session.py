@@ -24,7 +24,7 @@ from starlab_host.errors import (
 )
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links import AuthorsAddress, AuthorsLink, ConnectionGone
-from starlab_host.waiting import BeforeSending, Progress
+from starlab_host.waiting import BeforeSending, Progress, Stop
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import MEMORY_BYTES
 from starlab_spec.registers import register
@@ -141,6 +141,7 @@ class AuthorsSession:
         again: int = 0,
         before_sending: BeforeSending | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[Result]:
         """Execute a command; other threads wait for their turn.
 
@@ -152,6 +153,7 @@ class AuthorsSession:
             before_sending: Called with the number and the bytes of the command before it begins.
                 What it raises keeps the command here.
             on_progress: Told of rows and samples done.
+            stop: Stops this command, and no other one, between two rows or samples.
 
         Returns:
             One result for each transaction, up to the first that failed.
@@ -166,7 +168,10 @@ class AuthorsSession:
             if on_progress is not None:
                 on_progress(Progress(done, total, text))
 
-        control = Control(lambda: self._aborts != aborts, report)
+        def stopped() -> bool:
+            return self._aborts != aborts or (stop is not None and stop.requested)
+
+        control = Control(stopped, report)
         with self._turn:
             self._check_open()
             number = self._message_id
@@ -176,6 +181,7 @@ class AuthorsSession:
                 self._message_id += 1
             self._executing = number
             requests, began_at = self._link.requests, time.monotonic()
+            pulses = self._board.pulses
             try:
                 results = self._board.execute(transactions, control, dry_run=dry_run)
             except ConnectionGone as error:
@@ -183,7 +189,8 @@ class AuthorsSession:
                 if self._link.requests > requests and changes_chip(transactions):
                     message = f"{error}. It may have been executed: read back"
                     in_doubt = [(number, describe(transactions))]
-                    raise OutcomeUnknown(message, in_doubt) from error
+                    given = self._board.pulses - pulses
+                    raise OutcomeUnknown(message, in_doubt, pulses=given) from error
                 raise LinkLost(str(error)) from error
             finally:
                 self._executing = 0

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -140,6 +140,10 @@ class Board:
         view._work = work  # noqa: SLF001 - a copy of its own
         view._rails = self._rails.by(view.execute)  # noqa: SLF001
         return view
+
+    def putting_back(self) -> AbstractContextManager[None]:
+        """A block that puts things back: it is not stopped with its call."""
+        return nullcontext() if self._work is None else self._work.putting_back()
 
     def reporting(self, unit: str, also: Report | None = None) -> Report:
         """A function that tells the call under way how far it is; and ``also``, if given."""
@@ -295,7 +299,8 @@ class Board:
     def restore_supply(self, state: SupplyState) -> None:
         """Set a generator to what it was."""
         asked = {} if state.requested is None else {state.name: state.requested}
-        self.set_supply_codes({state.name: state.code}, requested=asked)
+        with self.putting_back():
+            self.set_supply_codes({state.name: state.code}, requested=asked)
 
     def bring_up(self) -> None:
         """Switch all 22 generators on, in power-up order, at their published settings.

@@ -17,6 +17,7 @@ from starlab_spec.supplies import supply
 from starlab_spec.wire.transactions import (
     Result,
     Status,
+    Transaction,
     emulator,
     get_supply,
     read_memory,
@@ -93,9 +94,13 @@ class ArrayCells:
         except (LinkError, OutcomeUnknown):
             raise
         except BaseException:
-            self._board.execute(restoring)
+            self._put_back(restoring)
             raise
-        self._board.execute(restoring)
+        self._put_back(restoring)
+
+    def _put_back(self, restoring: Sequence[Transaction]) -> None:
+        with self._board.putting_back():
+            self._board.execute(restoring)
 
     def read_path(self) -> ReadPath:
         """The supplies that a reading or a multiplication depends on, as they are set."""

@@ -4,6 +4,7 @@ For the journal registers and memory do not count: they can be read back and wri
 harm, except for the registers that act when they are written.
 """
 
+import json
 import struct
 from collections.abc import Iterable
 from functools import reduce
@@ -53,6 +54,15 @@ def _changes_register(transaction: Transaction) -> bool:
     return any(at not in _OWNED for at in range(address, address + len(data) - 4, 4))
 
 
+def _only_asks(request: bytes) -> bool:
+    """Whether a request to an emulated board changes nothing but memory."""
+    try:
+        asked = json.loads(request)
+    except ValueError:
+        return False
+    return isinstance(asked, dict) and asked.keys() == {"formed"}
+
+
 def _changes_chip(transaction: Transaction) -> bool:
     opcode, address, data, _ = transaction
     if opcode in _HARMLESS:
@@ -60,6 +70,8 @@ def _changes_chip(transaction: Transaction) -> bool:
     if opcode == Opcode.WRITE_REG:
         # the mask comes before the words
         return any(address <= acting < address + len(data) - 4 for acting in _ACTING)
+    if opcode == Opcode.EMULATOR:
+        return not _only_asks(data)
     if opcode == Opcode.START and len(data) == 4:
         return bool(_WORD.unpack(data)[0] & _PULSING)
     return True

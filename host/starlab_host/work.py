@@ -6,8 +6,8 @@ done before. :func:`so_far` gives that of any error that leaves ``with work:``.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -138,6 +138,15 @@ class Work:
 
         return report
 
+    @contextmanager
+    def putting_back(self) -> Iterator[None]:
+        """A block whose commands put things back: they run to their end, stopped or not."""
+        before, self._unwinding = self._unwinding, True
+        try:
+            yield
+        finally:
+            self._unwinding = before
+
     def execute(
         self,
         session: CommandSession,
@@ -149,8 +158,8 @@ class Work:
     ) -> list[Result]:
         """Run a command of the call, unless it is to stop, and keep account of what was done.
 
-        What a call still sends once it was stopped or refused are the commands that put things
-        back: these run to their end.
+        What a call still sends once it was stopped or refused runs to its end, as do the commands
+        of :meth:`putting_back`.
 
         Raises:
             Aborted: The call is to stop; nothing was sent.

@@ -3,9 +3,10 @@
 import pytest
 
 from starlab_host import commands
-from starlab_host.effects import changes_chip
+from starlab_host.effects import changes_chip, leaves_traces
 from starlab_spec import ARRAY1
 from starlab_spec.operations import Operation
+from starlab_spec.registers import register
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.transactions import Transaction
 
@@ -73,3 +74,25 @@ def test_reads_and_what_can_be_written_again_is_no_change(transaction: Transacti
 
 def test_reading_an_array_is_no_change() -> None:
     assert not changes_chip(commands.read_array(ARRAY1))
+
+
+def test_asking_an_emulated_board_which_cells_are_formed_changes_nothing() -> None:
+    asking = tr.emulator({"formed": {"array": 1, "address": 0}})
+    assert not changes_chip([asking])
+    assert changes_chip([tr.emulator({"formed": {"array": 1, "address": 0}, "seed": 3})])
+    assert changes_chip([tr.emulator({"advance_s": 1})])
+
+
+def test_traces_are_left_in_what_a_user_sets_and_not_where_calls_keep_their_samples() -> None:
+    def writes(name: str, mask: int = 0xFFFF_FFFF) -> bool:
+        return leaves_traces([tr.write_registers(register(name).address, [1], mask=mask)])
+
+    assert writes("TH")
+    assert writes("PERIOD1")
+    assert not writes("SAMPLE_ADDRESS")
+    assert not writes("BATCH_FIRST")
+    array_select = register("MODE").field("array1").mask
+    assert not writes("MODE", array_select)
+    assert writes("MODE", array_select | 1 << 31)
+    assert leaves_traces([tr.set_supply(0, 1)])
+    assert not leaves_traces([tr.read_memory(0, 4), tr.write_memory(0, b"1")])

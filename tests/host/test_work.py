@@ -100,7 +100,7 @@ def fail_after_pulses(bench: Bench, act: Callable[[], None]) -> None:
 def test_a_stopped_call_tells_the_pulses_that_the_chip_has_got(name: str) -> None:
     bench, work = bench_for(name), Work(name)
     before, settings = bench.pulses, bench.chip.settings()
-    if name in ("pulse", "train"):
+    if name in ("form", "pulse", "train"):
         fail_at(bench, 1, work.stop.request)
     else:
         fail_after_pulses(bench, work.stop.request)

@@ -61,7 +61,7 @@ class Answer:
             return
         try:
             problem = json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             problem = {}
         if not isinstance(problem, dict):
             problem = {}
@@ -92,10 +92,10 @@ class Answer:
             if not isinstance(items, list):
                 raise ValueError("it is no list")
             return [kind.model_validate(item) for item in items]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ServerFailed(self._no(kind, error, "lists no")) from error
 
-    def _no(self, kind: type[BaseModel], error: ValueError, verb: str = "is no") -> str:
+    def _no(self, kind: type[BaseModel], error: Exception, verb: str = "is no") -> str:
         """Why the answer is none of a starlab server of this version."""
         if not isinstance(error, ValidationError):
             said = "it is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
@@ -116,7 +116,7 @@ class Answer:
         loaded = self._load()
         if not isinstance(loaded, np.ndarray):
             raise ServerFailed(f"the server's answer is no array but {self.content_type}")
-        return loaded
+        return _of_numbers(loaded)
 
     def arrays(self, *names: str) -> list[NDArray[Any]]:
         """Arrays of these names out of the ``npz`` body.
@@ -129,7 +129,7 @@ class Answer:
             raise ServerFailed(f"the server's answer is one array, not {', '.join(names)}")
         with loaded:
             try:
-                return [loaded[name] for name in names]
+                return [_of_numbers(loaded[name]) for name in names]
             except (KeyError, *NO_ARRAY) as error:
                 raise ServerFailed(f"the server's answer lacks an array: {error}") from error
 
@@ -139,6 +139,12 @@ class Answer:
         # all that NumPy raises on bytes that are none of its formats
         except (*NO_ARRAY, OSError) as error:
             raise ServerFailed(f"the server's {self.content_type} makes no sense") from error
+
+
+def _of_numbers(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.kind not in "biuf":
+        raise ServerFailed(f"the server's answer is no array of numbers but of {array.dtype}")
+    return array
 
 
 def npy(array: NDArray[Any]) -> bytes:

@@ -20,6 +20,8 @@ WINDOW_uS: Final = (2.0, 20.0)
 
 _SHAPES: Final = {1: (784, 100), 2: (100, 10)}
 _PLUS_FIRST: Final = {1: True, 2: False}
+_MOST_BYTES: Final = 64 << 20
+"""Four hundred characters a value: what has more is no such file."""
 _ROUNDING_NA: Final = 1e-6
 
 
@@ -37,11 +39,15 @@ def load_published(path: str | Path, array: int) -> NDArray[np.float64]:
         InvalidInput: It cannot be read, or is of another form: with file, line, column and value.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        with Path(path).open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(f"{path}: is not text") from None
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from error
+    if len(content) > _MOST_BYTES:
+        raise InvalidInput(f"{path}: has more than {_MOST_BYTES:,} bytes")
     inputs, outputs = _SHAPES[array]
     lines = text.rstrip().splitlines()
     if len(lines) != inputs:

@@ -10,6 +10,7 @@ which they were applied; a cell's first line has the kind ``start``, before any 
 
 import csv
 import io
+from collections.abc import Iterator
 from typing import Final
 
 from starlab.errors import InvalidInput
@@ -27,17 +28,18 @@ def read_trains(text: str) -> tuple[list[list[float]], list[list[str]]]:
     Raises:
         InvalidInput: Another form; names the line.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    head = tuple(cell.strip() for cell in next(reader, []))
+    rows = _rows(text)
+    _, first = next(rows, (1, []))
+    head = tuple(cell.strip() for cell in first)
     if head != COLUMNS:
         raise InvalidInput(f"line 1 is {','.join(head)!r}, expected {','.join(COLUMNS)}")
     trains: list[list[float]] = []
     kinds: list[list[str]] = []
     latest: dict[str, int] = {}
-    for row in reader:
+    for line, row in rows:
         if not row:
             continue
-        where = f"line {reader.line_num}"
+        where = f"line {line}"
         if len(row) != len(COLUMNS):
             raise InvalidInput(f"{where} has {len(row)} columns, expected {len(COLUMNS)}")
         cell, kind, number = (one.strip() for one in row)
@@ -57,3 +59,13 @@ def read_trains(text: str) -> tuple[list[list[float]], list[list[str]]]:
         trains[latest[cell]].append(conductance_uS)
         kinds[latest[cell]].append(kind)
     return trains, kinds
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Numbers of lines, and what is in them."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InvalidInput(f"line {reader.line_num} is no CSV: {error}") from None

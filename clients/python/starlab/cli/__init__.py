@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -16,8 +17,11 @@ def main() -> None:
     # an import that is interrupted ends in nonsense; nothing has been done yet
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _leave)
-    from starlab.cli.app import app
-
+    try:
+        from starlab.cli.app import app
+    # whatever is wrong with what is installed, a line tells it, as of any command
+    except Exception as error:
+        sys.exit(f"starlab: cannot start: {error}")
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     app()

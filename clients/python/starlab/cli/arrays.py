@@ -8,20 +8,18 @@ import numpy as np
 import typer
 
 from starlab.board import Board, Method
+from starlab.cli.files import Output, load_array, values_or_file, writable
 from starlab.cli.terminal import (
     ArrayNumber,
     BoardId,
     Columns,
     Json,
-    Output,
     Rows,
     Terminal,
     Url,
     connected,
-    load_array,
     reporting,
     table,
-    values_or_file,
 )
 from starlab.datasets import mnist
 from starlab.http import DEFAULT_URL
@@ -50,7 +48,9 @@ def form(
     as_json: Json = False,
 ) -> None:
     """Form virgin cells; formed ones stay as they are."""
-    numbers = (1, 2) if array is None else (array,)
+    numbers = (array,) if array is not None else (1, 2)
+    if array is None and (rows, columns) != (None, None):
+        numbers = (2, 1)  # array 1 is the larger one: what array 2 takes, it takes as well
     with connected(url, board_id, as_json) as (board, terminal):
         replies = {}
         with terminal.progress() as progress:
@@ -60,12 +60,12 @@ def form(
                 progress.advance(task)
         listing = table("Forming", "array", "formed now", "newly formed", "failed", "pulses")
         total: dict[str, Any] = dict.fromkeys(("formed", "newly_formed", "failed", "pulses"), 0)
-        for number, reply in replies.items():
+        for number, reply in sorted(replies.items()):
             row = {name: getattr(reply, name) for name in total}
             listing.add_row(str(number), *(f"{value:,}" for value in row.values()))
             total = {name: total[name] + value for name, value in row.items()}
         terminal.say(listing)
-        arrays = {str(number): reply.model_dump() for number, reply in replies.items()}
+        arrays = {str(number): reply.model_dump() for number, reply in sorted(replies.items())}
         terminal.finish({**total, "arrays": arrays})
 
 
@@ -210,6 +210,7 @@ def read(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
+            callback=writable,
             help="Write the whole array as the chip's authors publish it: text, nA at 0.2 V.",
         ),
     ] = None,
@@ -275,7 +276,7 @@ def vmm(
     else:
         raise typer.BadParameter("array 2 needs --inputs")
     with connected(url, board_id, as_json) as (board, terminal):
-        codes = board.arrays[array].vmm(vectors[:limit])
+        codes = board.arrays[array].vmm(np.atleast_2d(vectors)[:limit])
         listing = table(f"Array {array}: codes", "vector", "least", "mean", "most", "not zero")
         for index, row in enumerate(codes):
             listing.add_row(

@@ -164,13 +164,14 @@ def supplies(
     """Show the supplies; set some of them first, all or none. Or calibrate or balance them."""
     if calibrate and uncalibrate:
         raise typer.BadParameter("give either --calibrate or --uncalibrate")
+    parsed = _parsed(settings or [])
     with connected(url, board_id, as_json) as (board, terminal):
         told: dict[str, Any] = {}
         if calibrate:
             told["calibration"] = _calibrate(board, terminal)
         if uncalibrate:
             board.remove_calibration()
-        found = _set(board, settings) if settings else None
+        found = _set(board, parsed) if parsed else None
         if balance:
             told["balance"] = _balance(board, terminal)
         if found is None or balance:
@@ -223,17 +224,24 @@ def _balance(board: Board, terminal: Terminal) -> dict[str, Any]:
     return done.model_dump(mode="json")
 
 
-def _set(board: Board, settings: list[str]) -> Supplies:
-    units = {name: supply.unit for name, supply in board.supplies().root.items()}
-    wanted: dict[str, dict[str, float]] = {"mV": {}, "uA": {}}
+def _parsed(settings: list[str]) -> list[tuple[str, float, str | None]]:
+    """Names, values and units."""
+    found = []
     for setting in settings:
         match = _ASSIGNMENT.fullmatch(setting)
         if match is None:
             raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="NAME=VALUE")
-        # an unknown name goes to the server as it is, whose refusal lists the known ones
-        unit = match["unit"] or units.get(match["name"], "mV")
         try:
-            wanted[unit][match["name"]] = float(match["value"])
+            found.append((match["name"], float(match["value"]), match["unit"]))
         except ValueError:
             raise typer.BadParameter(f"{match['value']!r} is no number") from None
+    return found
+
+
+def _set(board: Board, settings: list[tuple[str, float, str | None]]) -> Supplies:
+    units = {name: supply.unit for name, supply in board.supplies().root.items()}
+    wanted: dict[str, dict[str, float]] = {"mV": {}, "uA": {}}
+    for name, value, unit in settings:
+        # an unknown name goes to the server as it is, whose refusal lists the known ones
+        wanted[unit or units.get(name, "mV")][name] = value
     return board.set_supplies(mv=wanted["mV"], ua=wanted["uA"])

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from starlab.cli.ending import (
     Ending,
     ExitCode,
+    Interrupted,
     OutputFailed,
     discard_output,
     ending_of,
@@ -50,6 +51,13 @@ class Group(TyperGroup):
         """Write its help."""
         self.rich_markup_mode = None if Console().width < NARROW else self.rich_markup_mode
         super().format_help(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command of it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run a command, and end the process with its exit code."""

@@ -81,7 +81,10 @@ def demo(
     if find_spec("matplotlib") is None:
         Terminal(as_json=as_json).note("The picture needs matplotlib: pip install matplotlib")
         raise typer.Exit(ExitCode.FAILED)
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{output}: {error.strerror}", param_hint="--output") from None
     training, test = mnist()
     training = training.head(limit or len(training))
     rng = np.random.default_rng(seed)

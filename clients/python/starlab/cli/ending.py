@@ -69,6 +69,10 @@ class OutputFailed(Exception):
         """Whether who read it has gone, as `head` does: nobody is left to be told."""
 
 
+class Interrupted(Exception):
+    """Ctrl-C: as typer would hide it."""
+
+
 _CODES: Final[tuple[tuple[type[StarlabError], ExitCode], ...]] = (
     (Refused, ExitCode.REFUSED),
     (InvalidInput, ExitCode.USAGE),
@@ -93,8 +97,8 @@ def ending_of(error: BaseException) -> Ending:
             return Ending(exit_code(error), kind, str(error), error.problem)
         case typer.TyperException():
             return Ending(ExitCode.USAGE, InvalidInput.__name__, error.format_message())
-        case KeyboardInterrupt() | typer.Abort():
-            return Ending(ExitCode.INTERRUPTED, "Interrupted", "interrupted")
+        case Interrupted() | KeyboardInterrupt() | typer.Abort():
+            return Ending(ExitCode.INTERRUPTED, Interrupted.__name__, "interrupted")
         case OutputFailed():
             said = f"cannot write to standard output: {error}; the command itself was carried out"
             return Ending(ExitCode.FAILED, kind, "" if error.is_gone else said)

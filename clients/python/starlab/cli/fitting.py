@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 
 from starlab import fitting
+from starlab.cli.files import read_text, writable, write
 from starlab.cli.terminal import Json, Terminal, reporting
-from starlab.errors import InvalidInput
 from starlab.fitting import KINDS, LEAST_PULSES, FittedDevice
 from starlab.pulse_trains import read_trains
 
@@ -26,7 +26,13 @@ def fit_device(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", dir_okay=False, help="The model; is overwritten."),
+        typer.Option(
+            "--output",
+            "-o",
+            dir_okay=False,
+            callback=writable,
+            help="The model; is overwritten.",
+        ),
     ] = Path("device.toml"),
     name: Annotated[
         str | None, typer.Option(help="Name of the model.", show_default="of the file")
@@ -45,11 +51,7 @@ def fit_device(
 ) -> None:
     """Fit a device model to measured pulse trains; `starlab emulator --device` takes it."""
     with reporting(as_json) as terminal:
-        try:
-            text = pulses.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{pulses}: {error}") from None
-        trains_uS, kinds = read_trains(text)
+        trains_uS, kinds = read_trains(read_text(pulses, "PULSES.csv"))
         fitted = fitting.fit_device(
             trains_uS,
             kinds,
@@ -59,7 +61,7 @@ def fit_device(
             least_pulses=least,
             interpolate=interpolate,
         )
-        output.write_text(fitted.toml(), encoding="utf-8")
+        write(output, fitted.toml().encode())
         _show(terminal, fitted, least)
         if interpolate:
             terminal.say(f"*: fewer than {least} pulses, interpolated")

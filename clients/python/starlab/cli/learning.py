@@ -3,26 +3,25 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import typer
 
+from starlab.cli.files import Output, load_array, values_or_file
 from starlab.cli.terminal import (
     BoardId,
     Json,
-    Output,
     Url,
     connected,
-    load_array,
     table,
-    values_or_file,
 )
 from starlab.datasets import Digits, mnist
 from starlab.http import DEFAULT_URL
 from starlab.inputs import as_bits, as_labels
 from starlab.learning import is_untaught, learn, prepare
 
+MOST_EPOCHS: Final = 10_000
 Images = Annotated[
     Path | None,
     typer.Option(
@@ -51,7 +50,7 @@ def infer(
     """Run the network: ten outputs for each image."""
     inputs = mnist()[1].images if images is None else load_array(images, "--images")
     with connected(url, board_id, as_json) as (board, terminal):
-        outputs = board.infer(inputs[:limit])
+        outputs = board.infer(np.atleast_2d(inputs)[:limit])
         labels = outputs.argmax(axis=1)
         listing = table("Inference: ten outputs", "image", "label", *map(str, range(10)))
         for index, (label, row) in enumerate(zip(labels, outputs, strict=True)):
@@ -63,7 +62,9 @@ def infer(
 def train(
     images: Images = None,
     labels: Labels = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes through all images.")] = 1,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=MOST_EPOCHS, help="Passes through all images.")
+    ] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images sent together.")] = 1000,
     limit: Annotated[int | None, typer.Option(min=1, help="So many images at most.")] = None,
     seed: Annotated[
@@ -132,11 +133,13 @@ def train(
         if value is not None
     }
     rng = None if seed is None else np.random.default_rng(seed)
+    digits = _digits(images, labels, train=True, limit=limit)
     with connected(url, board_id, as_json) as (board, terminal):
-        digits = _digits(images, labels, train=True, limit=limit)
         if from_scratch is None:
             from_scratch = tuned == [1, 2] and is_untaught(board)
         if from_scratch:
+            if changes:  # what the board refuses, it refuses before the first pulse
+                board.change_settings(**changes)
             with terminal.stages("preparing") as on_stage:
                 rng = np.random.default_rng(seed or 0)
                 prepare(board, rng=rng, trim=trim, on_stage=on_stage)
@@ -191,8 +194,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Classify labelled images and count how many are right."""
+    digits = _digits(images, labels, train=False, limit=limit)
     with connected(url, board_id, as_json) as (board, terminal):
-        digits = _digits(images, labels, train=False, limit=limit)
         correct = 0
         with terminal.progress() as progress:
             task = progress.add_task("evaluating", total=len(digits), note="")

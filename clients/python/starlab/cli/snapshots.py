@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from starlab.cli.commands import Command, Group
+from starlab.cli.files import writable, write
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
 from starlab.http import DEFAULT_URL
 
@@ -32,7 +33,13 @@ def save(
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", dir_okay=False, help="Write it to this file as well."),
+        typer.Option(
+            "--output",
+            "-o",
+            dir_okay=False,
+            callback=writable,
+            help="Write it to this file as well.",
+        ),
     ] = None,
     url: Url = DEFAULT_URL,
     board_id: BoardId = None,
@@ -42,7 +49,7 @@ def save(
     with connected(url, board_id, as_json) as (board, terminal):
         taken = board.snapshots.save(name, kind=kind, memory=memory)
         if output is not None:
-            output.write_bytes(board.snapshots.download(taken.id))
+            write(output, board.snapshots.download(taken.id))
         terminal.say(f"{taken.id}: {taken.kind}, {taken.bytes:,} bytes")
         terminal.finish({"snapshot": taken.model_dump(mode="json")})
 
@@ -76,7 +83,10 @@ def restore(
     tolerance_us: Annotated[
         float,
         typer.Option(
-            "--tolerance", metavar="uS", help="How near write-verify brings cells, if not exact."
+            "--tolerance",
+            metavar="uS",
+            min=0.1,
+            help="How near write-verify brings cells, if not exact.",
         ),
     ] = 0.3,
     url: Url = DEFAULT_URL,

@@ -4,12 +4,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, Final, TextIO, cast
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.live import Live
 from rich.measure import Measurement
@@ -44,10 +41,10 @@ Json = Annotated[
 ArrayNumber = Annotated[int, typer.Argument(min=1, max=2, help="Which array: 1 or 2.")]
 Rows = Annotated[str | None, typer.Option(help="Inputs, such as 0:10,12 (ranges half-open).")]
 Columns = Annotated[str | None, typer.Option(help="Outputs, such as 0:10,12 (ranges half-open).")]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", dir_okay=False, help="Write the array to this .npy."),
-]
+
+
+NARROW: Final = 40
+"""Columns of a terminal below which sentences are left to it to be cut."""
 
 
 class Terminal:
@@ -59,8 +56,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._out = Console()
-        self._err = Console(file=cast(TextIO, Unfailing(sys.stderr)))
+        self._out = _console(sys.stdout)
+        self._err = _console(cast(TextIO, Unfailing(sys.stderr)))
 
     @property
     def is_watched(self) -> bool:
@@ -75,7 +72,8 @@ class Terminal:
             if isinstance(text, Table) and self._width_of(text) > self._out.width:
                 self._out.print(as_list(text), markup=False, highlight=False, soft_wrap=True)
             else:
-                self._out.print(text, highlight=False)
+                is_narrow = self._out.width < NARROW
+                self._out.print(text, highlight=False, soft_wrap=is_narrow)
         except OSError as error:
             raise OutputFailed(error) from None
 
@@ -134,6 +132,11 @@ class Terminal:
         )
 
 
+def _console(stream: TextIO) -> Console:
+    console = Console(file=stream)
+    return console if console.width > 0 else Console(file=stream, width=80)
+
+
 class Unfailing:
     """Standard error that takes everything: nothing ends because its progress cannot be shown."""
 
@@ -188,29 +191,6 @@ def only_board(client: Client) -> str:
         found = ", ".join(ids) or "none"
         raise typer.BadParameter(f"name one with --board; the server has {found}")
     return ids[0]
-
-
-def load_array(path: Path, option: str) -> NDArray[Any]:
-    """An array from a `.npy` file.
-
-    Raises:
-        typer.BadParameter: It is none, naming the option.
-    """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise typer.BadParameter(f"{path} is no .npy of numbers", param_hint=option) from error
-    if not isinstance(array, np.ndarray):
-        raise typer.BadParameter(f"{path} holds several arrays; give one .npy", param_hint=option)
-    return array
-
-
-def values_or_file(name: str, array: NDArray[Any], output: Path | None) -> dict[str, Any]:
-    """An array for a JSON result: its values, or where they have been written to."""
-    if output is None:
-        return {name: array.tolist()}
-    np.save(output, array, allow_pickle=False)
-    return {"output": str(output)}
 
 
 def as_list(shown: Table) -> str:

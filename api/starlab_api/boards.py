@@ -28,6 +28,7 @@ from starlab_host import (
     Journal,
     LinkError,
     OutcomeUnknown,
+    PathMemory,
     Recovery,
     StarlabHostError,
     connect,
@@ -81,6 +82,7 @@ class BoardSlot:
         """What the board last said about itself."""
         self._settings = settings
         self._journal = journal
+        self._path = PathMemory()
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
         self._rim = ThreadPoolExecutor(_RIM_THREADS, thread_name_prefix=f"rim{number}")
         self._writing = asyncio.Lock()
@@ -262,6 +264,7 @@ class BoardSlot:
                 capture=self._settings.capture_of(self.number),
                 area_of=self._settings.limits.of,
                 calibrations=self.calibrations,
+                path=self._path,
             )
         except BaseException as error:
             with self._lock:

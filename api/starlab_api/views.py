@@ -170,6 +170,8 @@ def _link(statistics: HostStatistics) -> LinkStatistics:
         duplicates=counters.duplicates,
         dropped=counters.frames_dropped,
         crc_errors=counters.crc_errors,
+        payload_bytes=statistics.payload_bytes,
+        payload_reduced_from=statistics.payload_reduced_from,
     )
 
 

@@ -33,6 +33,7 @@ from starlab_host.errors import (
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery
 from starlab_host.levelling import Levelling, Offset, Outcome, level
+from starlab_host.path_memory import PathMemory
 from starlab_host.results import (
     Counters,
     EnergyParts,
@@ -90,6 +91,7 @@ __all__ = [
     "OperationCounts",
     "Outcome",
     "OutcomeUnknown",
+    "PathMemory",
     "ProgramReport",
     "PulseCounts",
     "PulseShares",

@@ -12,6 +12,7 @@ from starlab_host.journal import Journal
 from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import AuthorsAddress, parse_address
 from starlab_host.links.memory import ExecutingBoard
+from starlab_host.path_memory import PathMemory
 from starlab_host.session import Session
 from starlab_host.sessions import NumberedSession
 from starlab_spec.safe_area import SafeArea
@@ -28,6 +29,7 @@ def connect(
     capture: Path | None = None,
     area_of: Callable[[str], SafeArea] = lambda serial: SafeArea.shipped(),
     calibrations: CalibrationStore | None = None,
+    path: PathMemory | None = None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -49,6 +51,8 @@ def connect(
             sent.
         calibrations: Where the calibration of the board's generators is, if there is one: supplies
             are set by it.
+        path: What is known of the way to the board from connections before. Who connects again
+            after a loss gives the same: where large frames do not get through, smaller ones do.
 
     Raises:
         ValueError: The URL has another form, or the file to continue is no capture; or there is
@@ -74,7 +78,12 @@ def connect(
         if capture is not None:
             link = captured(link, capture)
         return Session.open(
-            link, client_name=client_name, lease_epoch=lease_epoch, resume_session=resume_session
+            link,
+            client_name=client_name,
+            lease_epoch=lease_epoch,
+            resume_session=resume_session,
+            resumable=journal is not None,
+            path=path,
         )
 
     session = open_session() if journal is None else JournaledSession.open(open_session, journal)

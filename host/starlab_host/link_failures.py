@@ -1,6 +1,7 @@
 """What to tell a caller when a session is over before the reply has come. Decides nothing else."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from starlab_host.errors import (
     BoardAway,
@@ -15,6 +16,8 @@ from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason
 from starlab_spec.wire.transactions import Transaction, describe, status_of
+
+_LOST: Final = frozenset({EndReason.UNANSWERED, EndReason.SWALLOWED})
 
 
 def no_session(ended: Ended) -> LinkError:
@@ -53,7 +56,7 @@ def failure_of(
         cause = f"{_what_is_missing(requester, message_id, commands, now)}: {cause}"
     if any(number == message_id for number, _ in doubtful):
         return OutcomeUnknown(f"{cause}. It may have been executed: read back", doubtful)
-    if ended.reason is EndReason.UNANSWERED:
+    if ended.reason in _LOST:
         return LinkLost(cause)
     return SessionEnded(cause, status_of(ended.status))
 
@@ -62,7 +65,7 @@ def _cause(ended: Ended, status: BoardStatus | None) -> str:
     cause = ended.reason.value
     if ended.detail:
         cause += f" ({ended.detail})"
-    if ended.reason is EndReason.UNANSWERED and status is not None:
+    if ended.reason in _LOST and status is not None:
         cause += (
             f"; last status: {status.state.name}, next message {status.next_message_id}, "
             f"executing {status.executing_message_id or 'none'}"

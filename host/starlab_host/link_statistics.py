@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from starlab_host.path_memory import PathMemory
+from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason, LinkCounters
 
 ROUND_TRIP_EDGES_S: Final = (
@@ -52,6 +54,10 @@ class LinkStatistics:
     counters: LinkCounters = field(default_factory=LinkCounters)
     board_restarts: int = 0
     """1 if a restart of the board has ended the session."""
+    payload_bytes: int = 0
+    """Largest payload of a frame, either way; 0 where there are no frames."""
+    payload_reduced_from: int | None = None
+    """What it would be if larger frames got through; None: nothing is known to hold them back."""
 
     def __str__(self) -> str:
         """One line for a log."""
@@ -64,6 +70,8 @@ class LinkStatistics:
             f"{of.crc_errors} CRC errors, {of.frames_dropped} dropped, "
             f"{of.credit_stalls} credit stalls"
         )
+        if self.payload_reduced_from is not None:
+            told += f"; payload {self.payload_bytes} of {self.payload_reduced_from} bytes"
         if self.recent is None:
             return told
         return (
@@ -98,7 +106,16 @@ class RoundTrips:
         return RoundTripFigures(len(sample), sample[0], sum(sample) / len(sample), p50, p90, p99)
 
 
-def statistics_of(trips: RoundTrips, counters: LinkCounters, ended: Ended | None) -> LinkStatistics:
+def statistics_of(
+    trips: RoundTrips, requester: Requester, path: PathMemory, ended: Ended | None
+) -> LinkStatistics:
     """The statistics of a session that may have ended."""
-    restarted = ended is not None and ended.reason is EndReason.BOARD_RESTARTED
-    return LinkStatistics(trips.bins(), trips.figures(), counters, int(restarted))
+    payload_bytes = 0 if requester.answer is None else requester.answer.payload_bytes
+    return LinkStatistics(
+        trips.bins(),
+        trips.figures(),
+        requester.counters(),
+        int(ended is not None and ended.reason is EndReason.BOARD_RESTARTED),
+        payload_bytes,
+        path.reduced_from(payload_bytes),
+    )

@@ -17,6 +17,7 @@ from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
 from starlab_host.outstanding import Outstanding
+from starlab_host.path_memory import PathMemory
 from starlab_host.session_log import log_ended, log_opened
 from starlab_host.waiting import BeforeSending, Call, Progress, Stop, Waiter
 from starlab_spec.wire.frames import (
@@ -62,10 +63,13 @@ class Session:
     reason, it stays so: every call raises, and its owner may open a new one.
     """
 
-    def __init__(self, link: Link, requester: Requester, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, link: Link, requester: Requester, clock: Callable[[], float], path: PathMemory
+    ) -> None:
         self._link = link
         self._requester = requester
         self._clock = clock
+        self._path = path
         self._lock = threading.Lock()
         """Guards the state machine and all below."""
         self._submitting = threading.Lock()
@@ -89,6 +93,8 @@ class Session:
         window: int | None = None,
         payload_bytes: int | None = None,
         never_safe: bool = False,
+        resumable: bool = True,
+        path: PathMemory | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> Self:
@@ -103,6 +109,8 @@ class Session:
             window: Frames in flight wanted, 1..128; by default what suits the link.
             payload_bytes: Largest payload wanted; by default what the link takes.
             never_safe: Silence of this host is no reason for the board to go to SAFE.
+            resumable: Whether anybody may resume the session once it is lost here.
+            path: What is known of the way from sessions before; this one adds to it.
             clock: The time in seconds; never set back.
             rng: For the session's nonce and for jitter; by default seeded by the system.
 
@@ -110,15 +118,18 @@ class Session:
             BoardAway: Nobody answers.
             HandshakeRefused: The board does not want a session on these terms.
         """
+        path = path or PathMemory()
         hello = Hello(
             window=link.window if window is None else window,
-            payload_bytes=link.payload_bytes if payload_bytes is None else payload_bytes,
+            payload_bytes=path.wanted(payload_bytes or link.payload_bytes),
             features=int(Feature.NEVER_SAFE) if never_safe else 0,
             lease_epoch=lease_epoch,
             resume_session=resume_session,
             client_name=client_name,
         )
-        session = cls(link, Requester(hello, rng=random.Random() if rng is None else rng), clock)
+        rng = rng or random.Random()
+        requester = Requester(hello, rng=rng, wary=path.wary, resumable=resumable)
+        session = cls(link, requester, clock, path)
         try:
             session._shake_hands()
         except BaseException:
@@ -160,7 +171,7 @@ class Session:
     def statistics(self) -> LinkStatistics:
         """How the link has done so far."""
         with self._lock:
-            return statistics_of(self._round_trips, self._requester.counters(), self._ended)
+            return statistics_of(self._round_trips, self._requester, self._path, self._ended)
 
     def execute(
         self,
@@ -353,7 +364,7 @@ class Session:
             case StatusCame(status, request):
                 self._outstanding.told(status, request)
             case Opened():
-                log_opened(event.answer)
+                log_opened(event.answer, self._path)
                 self._outstanding.stir_all()
             case Ended():
                 self._ended = event

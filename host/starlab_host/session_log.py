@@ -6,6 +6,7 @@ The logger is `starlab_host.session`. Writes nothing about single commands.
 import logging
 
 from starlab_host.link_statistics import RoundTrips, statistics_of
+from starlab_host.path_memory import PathMemory
 from starlab_spec.wire.frames import HelloAck
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason
@@ -13,8 +14,8 @@ from starlab_spec.wire.requester_events import Ended, EndReason
 _LOG = logging.getLogger("starlab_host.session")
 
 
-def log_opened(granted: HelloAck) -> None:
-    """INFO: the terms of a session that is open now."""
+def log_opened(granted: HelloAck, path: PathMemory) -> None:
+    """INFO: the terms of a session that is open now; WARNING where its payload is reduced."""
     _LOG.info(
         "session 0x%08X open: board %s, boot id 0x%08X, window %d frames, payload %d bytes, "
         "next message %d",
@@ -25,9 +26,18 @@ def log_opened(granted: HelloAck) -> None:
         granted.payload_bytes,
         granted.next_message_id,
     )
+    full = path.reduced_from(granted.payload_bytes)
+    if full is not None:
+        _LOG.warning(
+            "session 0x%08X: payload reduced from %d to %d bytes, as larger frames did not get "
+            "through",
+            granted.session_id,
+            full,
+            granted.payload_bytes,
+        )
 
 
-def log_ended(ended: Ended, requester: Requester, trips: RoundTrips) -> None:
+def log_ended(ended: Ended, requester: Requester, trips: RoundTrips, path: PathMemory) -> None:
     """INFO for a session that was closed here, WARNING for any other end; none if none was open."""
     if requester.answer is None:
         return
@@ -38,5 +48,5 @@ def log_ended(ended: Ended, requester: Requester, trips: RoundTrips) -> None:
         requester.answer.session_id,
         ended.reason.value,
         f" ({ended.detail})" if ended.detail else "",
-        statistics_of(trips, requester.counters(), ended),
+        statistics_of(trips, requester, path, ended),
     )

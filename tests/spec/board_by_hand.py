@@ -19,9 +19,9 @@ DONE = tr.encode_results([Result(Opcode.START, Status.OK)])
 class BoardByHand:
     """A requester, and a board that says what a test says."""
 
-    def __init__(self, hello: Hello | None = None) -> None:
+    def __init__(self, hello: Hello | None = None, *, resumable: bool = True) -> None:
         self.now = 0.0
-        self.requester = Requester(Hello() if hello is None else hello, rng=random.Random(1))
+        self.requester = Requester(hello or Hello(), rng=random.Random(1), resumable=resumable)
         self.sequence = self.acknowledged = 0
         self.events: list[RequesterEvent] = []
 

@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +82,8 @@ class World:
         self.ended: Ended | None = None
         self.cut = False
         """Whether the network swallows everything."""
+        self.swallows: Callable[[bytes, bool], bool] = lambda datagram, to_board: False
+        """Whether the network swallows a datagram, to the board or to the host."""
         self.sent_to_board = 0
         self._order = 0
         self._arrivals: list[tuple[float, int, str, bool, bytes]] = []
@@ -185,6 +188,8 @@ class World:
 
     def _carry(self, datagram: bytes, peer: str, *, to_board: bool) -> None:
         network, rng = self.network, self.rng
+        if self.swallows(datagram, to_board):
+            return
         copies = 1 + (rng.random() < network.duplication)
         for _ in range(copies):
             if self.cut or rng.random() < network.loss:

@@ -82,6 +82,10 @@ class LinkStatistics(ReplyBody):
     """Frames dropped: damaged, or of another session."""
     crc_errors: int
     """Of these, those with a wrong CRC."""
+    payload_bytes: int = 0
+    """Largest payload of a frame, either way; 0 where there are no frames."""
+    payload_reduced_from: int | None = None
+    """What it would be if larger frames got through; null: nothing holds them back."""
 
 
 class Capabilities(ReplyBody):

@@ -22,7 +22,7 @@ from starlab_host.errors import (
     OutcomeUnknown,
     SessionEnded,
 )
-from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
+from starlab_host.link_statistics import LinkStatistics, RoundTrips
 from starlab_host.links import AuthorsAddress, AuthorsLink, ConnectionGone
 from starlab_host.waiting import BeforeSending, Progress, Stop
 from starlab_spec import ARRAY1, ARRAY2
@@ -30,7 +30,6 @@ from starlab_spec.operations import MEMORY_BYTES
 from starlab_spec.registers import register
 from starlab_spec.supplies import SUPPLIES, Channel
 from starlab_spec.wire.frames import BoardState, BoardStatus, HelloAck
-from starlab_spec.wire.requester_events import LinkCounters
 from starlab_spec.wire.transactions import (
     Result,
     Status,
@@ -130,7 +129,8 @@ class AuthorsSession:
     @property
     def statistics(self) -> LinkStatistics:
         """Round trips of commands; there are no frames to count."""
-        return statistics_of(self._round_trips, LinkCounters(), None)
+        trips = self._round_trips
+        return LinkStatistics(trips.bins(), trips.figures())
 
     def execute(
         self,

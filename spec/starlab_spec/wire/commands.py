@@ -6,9 +6,10 @@ Sends nothing: it puts commands into a `SendWindow`.
 from collections import deque
 from typing import Final
 
-from starlab_spec.wire.congestion import RTO_CAP_S
+from starlab_spec.wire.congestion import MAX_TRIES, RTO_CAP_S
 from starlab_spec.wire.errors import PayloadError
 from starlab_spec.wire.frames import (
+    BoardState,
     BoardStatus,
     FrameFlag,
     FrameType,
@@ -20,6 +21,8 @@ from starlab_spec.wire.sending import SendWindow
 
 _BUSY_RETRY_S: Final = 0.01
 """First pause before a command that the board had no room for is sent again; doubles."""
+_ASKINGS_MAX: Final = 1000
+"""How often one reply is asked for, whatever else gets through meanwhile: a quarter of an hour."""
 _HARMLESS: Final = int(FrameFlag.READ_ONLY | FrameFlag.DRY_RUN)
 
 
@@ -30,12 +33,16 @@ class CommandLedger:
         next_message: Message id of the next command.
         outstanding: Commands without a reply, by message id, in order.
         retry_at: When `send_again` wants to be called; None if never.
+        deliveries: How many commands have arrived in full.
+        asked_in_vain: How often the board was asked since a part of any reply came last.
     """
 
     def __init__(self, send: SendWindow, answer: HelloAck) -> None:
         self.next_message = answer.next_message_id
         self.outstanding: dict[int, Command] = {}
         self.retry_at: float | None = None
+        self.deliveries = 0
+        self.asked_in_vain = 0
         self._send = send
         self._window = answer.window
         self._payload_bytes = answer.payload_bytes
@@ -69,6 +76,7 @@ class CommandLedger:
 
     def delivered(self, message_ids: list[int]) -> None:
         """The board has acknowledged all frames of these commands."""
+        self.deliveries += len(message_ids)
         for message_id in message_ids:
             command = self.outstanding.get(message_id)
             if command is not None:
@@ -78,11 +86,14 @@ class CommandLedger:
         """The board had no room for a command: send it again later."""
         command.delivered = False
         command.askings += 1
+        self.asked_in_vain += 1
         command.asked_at = now + min(_BUSY_RETRY_S * 2**command.askings, RTO_CAP_S)
         self._schedule()
 
     def send_again(self, now: float) -> None:
         """Send commands again that were put off long enough."""
+        if self.retry_at is None or now < self.retry_at:
+            return
         for command in self._put_off():
             if command.asked_at <= now:
                 self._queue(command)
@@ -95,14 +106,23 @@ class CommandLedger:
         The board knows the command by its message id and repeats the reply alone.
         """
         command = next(iter(self.outstanding.values()), None)
-        if command is None or not command.delivered:
+        if command is None or not command.delivered or _is_to_come(command.message_id, status):
             return
         pause_s = self._send.round_trip.timeout_s(command.askings)
         since = max(command.submitted_at, command.asked_at)
-        if status.executing_message_id != command.message_id and now >= since + pause_s:
+        if now >= since + pause_s:
             command.askings += 1
+            self.asked_in_vain += 1
             command.asked_at = now
             self._queue(command)
+
+    def missing(self) -> Command | None:
+        """The command whose reply was asked for so often in vain that it will not come."""
+        command = next(iter(self.outstanding.values()), None)
+        if command is None:
+            return None
+        hopeless = self.asked_in_vain > MAX_TRIES or command.askings > _ASKINGS_MAX
+        return command if hopeless else None
 
     def in_doubt(self) -> list[Command]:
         """As `Requester.in_doubt`."""
@@ -140,3 +160,12 @@ class CommandLedger:
 
     def _schedule(self) -> None:
         self.retry_at = min((command.asked_at for command in self._put_off()), default=None)
+
+
+def _is_to_come(message_id: int, status: BoardStatus) -> bool:
+    """Whether the board still executes a command, or something before it."""
+    executing = status.executing_message_id
+    if executing:
+        return executing <= message_id
+    # of an earlier session
+    return status.state is BoardState.EXECUTING and status.next_message_id <= message_id

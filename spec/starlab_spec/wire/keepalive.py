@@ -10,6 +10,8 @@ from starlab_spec.wire.frames import KEEPALIVE_S
 
 STATUS_TRIES: Final = 5
 """STATUS_REQUESTs without any answer before the link counts as lost."""
+STATUS_OWED_MAX: Final = 16
+"""STATUS_REQUESTs without a STATUS before it does, although other frames come."""
 
 
 class Keepalive:
@@ -17,10 +19,12 @@ class Keepalive:
 
     Attributes:
         unanswered: Requests since anything was heard of the board.
+        owed: Requests since a STATUS came.
     """
 
     def __init__(self, round_trip: RoundTrip) -> None:
         self.unanswered = 0
+        self.owed = 0
         self._round_trip = round_trip
         self._requests = 0
         self._again_at: float | None = None
@@ -30,15 +34,22 @@ class Keepalive:
         """Whether the board was asked so often without any answer that it counts as lost."""
         return self.unanswered >= STATUS_TRIES
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether no STATUS gets through, although the board is heard of."""
+        return self.owed >= STATUS_OWED_MAX
+
     def ask(self, now: float) -> int:
         """A request goes out; returns its number."""
         self.unanswered += 1
+        self.owed += 1
         self._requests += 1
-        self._again_at = now + self._round_trip.timeout_s(self.unanswered + 1)
+        self._again_at = now + self._round_trip.timeout_s(self.owed + 1)
         return self._requests
 
     def answered(self) -> None:
         """A STATUS has come."""
+        self.owed = 0
         self._again_at = None
 
     def due(self, sent_at: float, *, in_doubt: bool) -> float:
@@ -51,13 +62,6 @@ class Keepalive:
         if self._again_at is not None:
             return self._again_at
         return sent_at if in_doubt else sent_at + KEEPALIVE_S
-
-    def in_vain(self, timeouts: int) -> str:
-        """Why a link counts as lost although the board answers, for people."""
-        return (
-            f"the board answers STATUS_REQUEST, but in {timeouts} timeouts "
-            "no frame of the command got through"
-        )
 
     def what_was_tried(self, timeouts: int) -> str:
         """What came to nothing before the link counted as lost, for people."""

@@ -11,11 +11,11 @@ from typing import ClassVar, Final
 
 from starlab_spec.wire import codec
 from starlab_spec.wire.commands import CommandLedger
-from starlab_spec.wire.congestion import RTO_INITIAL_S
 from starlab_spec.wire.errors import DamagedFrame, WireError
 from starlab_spec.wire.frames import BoardStatus, Frame, FrameFlag, FrameType, Hello, HelloAck, Nak
-from starlab_spec.wire.greeting import Greeting
+from starlab_spec.wire.greeting import Farewell, Greeting
 from starlab_spec.wire.keepalive import Keepalive
+from starlab_spec.wire.patience import Patience, Verdict
 from starlab_spec.wire.receiving import Arrival, Assembler, ReceiveWindow
 from starlab_spec.wire.requester_events import (
     MOVES,
@@ -34,7 +34,6 @@ from starlab_spec.wire.requester_events import (
 from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import Status
 
-BYE_TRIES: Final = 3
 _BYE: Final = Nak(Status.OK, "it said BYE")
 _BUSY: Final = int(FrameFlag.BUSY)
 _REPLAYED: Final = int(FrameFlag.REPLAYED)
@@ -51,21 +50,26 @@ class Requester:
     Args:
         hello: What to ask of the board.
         rng: For the session's nonce and for jitter.
+        wary: As of `Greeting`.
+        resumable: Whether anybody may resume the session once it is lost here. If nobody will, the
+            board is told not to wait for that.
     """
 
-    def __init__(self, hello: Hello, *, rng: random.Random) -> None:
+    def __init__(
+        self, hello: Hello, *, rng: random.Random, wary: bool = False, resumable: bool = True
+    ) -> None:
         self._enter(RequesterState.OPENING)
         self.answer: HelloAck | None = None
         """What the board granted; None until the session is open."""
         self.last_status: BoardStatus | None = None
         self._frames_received = self._frames_dropped = self._crc_errors = 0
-        self._greeting = Greeting(hello, rng)
+        self._greeting = Greeting(hello, rng, wary=wary)
+        self._resumable = resumable
         self._rng = rng
         self._events: list[RequesterEvent] = []
         self._control: list[bytes] = []
-        self._replies_replayed = 0
-        self._byes = self._revivals = 0
-        self._bye_again_at = self._sent_at = 0.0
+        self._replies_replayed, self._farewell = 0, Farewell()
+        self._sent_at = 0.0
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
 
     def _enter(self, state: RequesterState) -> None:
@@ -87,6 +91,7 @@ class Requester:
         )
         self._ledger = CommandLedger(self._send, answer)
         self._keepalive = Keepalive(self._send.round_trip)
+        self._patience = Patience(self._send, self._keepalive, self._ledger)
 
     def open(self, now: float) -> None:
         """Begin the handshake."""
@@ -179,7 +184,7 @@ class Requester:
         if self.state is RequesterState.OPENING:
             return self._greeting.retry_at
         if self.state is RequesterState.CLOSING:
-            return self._bye_again_at
+            return self._farewell.again_at
         due = self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted)
         for other in (self._send.deadline(), self._receive.deadline(), self._ledger.retry_at):
             if other is not None and other < due:
@@ -200,21 +205,18 @@ class Requester:
                 self._control.append(self._greeting.say(now))
 
     def _expire_closing(self, now: float) -> None:
-        if now >= self._bye_again_at:
-            if self._byes >= BYE_TRIES:
+        if now >= self._farewell.again_at:
+            if self._farewell.exhausted:
                 self._end(EndReason.CLOSED, "BYE was not confirmed")
             else:
                 self._say_bye(now)
 
     def _expire_open(self, now: float) -> None:
         self._send.expire(now)
-        if self._ledger.retry_at is not None and now >= self._ledger.retry_at:
-            self._ledger.send_again(now)
-        if now >= self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted):
-            if self._keepalive.exhausted:
-                self._end(EndReason.UNANSWERED, self._keepalive.what_was_tried(self._send.timeouts))
-            else:
-                self.request_status(now)
+        self._ledger.send_again(now)
+        due = self._keepalive.due(self._sent_at, in_doubt=self._send.exhausted)
+        if now >= due and not self._gave_up(self._patience.before_asking()):
+            self.request_status(now)
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take in a datagram. Nothing that arrives makes this raise."""
@@ -269,12 +271,15 @@ class Requester:
         command = self._ledger.outstanding.get(frame.message)
         payload = None if command is None else self._assembler.add(frame)
         if command is None or payload is None:
+            self._ledger.asked_in_vain = 0
             return
         if frame.flags & _BUSY:
             self._ledger.put_off(command, now)
+            self._gave_up(self._patience.after_asking())
         elif len(payload) > 1 and payload[1] == Status.IN_PROGRESS:
             command.delivered = True
         else:
+            self._ledger.asked_in_vain = 0
             self._ledger.replied(frame.message)
             if frame.flags & _REPLAYED:
                 self._replies_replayed += 1
@@ -289,7 +294,7 @@ class Requester:
         """Frames have arrived; what was sent before them and is missing is sent again."""
         if self._of_this_session(frame):
             self._heard(now)
-            self._delivered(self._send.acknowledge(codec.decode_ack(frame.payload), now))
+            self._ledger.delivered(self._send.acknowledge(codec.decode_ack(frame.payload), now))
 
     def _on_status(self, frame: Frame, now: float) -> None:
         """How the board is; the oldest reply is asked for if the board must have sent it."""
@@ -301,15 +306,21 @@ class Requester:
         if self.answer is None:
             # what is executing will be answered: its message id is spent as well
             self._begin(max(status.next_message_id, status.executing_message_id + 1))
-        if self._send.exhausted:
-            self._revivals += 1
-            if self._revivals > 1:
-                self._end(EndReason.UNANSWERED, self._keepalive.in_vain(self._send.timeouts))
-                return
+        if self._gave_up(self._patience.after_status()):
+            return
         self._heard(now)
-        self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
+        self._ledger.delivered(self._send.acknowledge_to(frame.acknowledged, now))
         self._events.append(StatusCame(status, frame.message))
         self._ledger.ask_again(status, now)
+        self._gave_up(self._patience.after_asking())
+
+    def _gave_up(self, verdict: Verdict | None) -> bool:
+        """End the session if it is hopeless; whether it was."""
+        if verdict is not None:
+            if not self._resumable:
+                self._control.append(self._send.control(FrameType.RESET, self._receive.expected))
+            self._end(*verdict)
+        return verdict is not None
 
     def _on_end(self, frame: Frame, now: float) -> None:
         """The board ends the session: what has no reply is in doubt."""
@@ -338,7 +349,7 @@ class Requester:
     def _arrived(self, frame: Frame, now: float) -> bool:
         """Account for a sequenced frame; whether it is new."""
         self._heard(now)
-        self._delivered(self._send.acknowledge_to(frame.acknowledged, now))
+        self._ledger.delivered(self._send.acknowledge_to(frame.acknowledged, now))
         return self._receive.accept(frame.sequence, frame.flags, now) is Arrival.NEW
 
     def _heard(self, now: float) -> None:
@@ -346,14 +357,8 @@ class Requester:
         if self._send.exhausted:
             self._send.revive(now)
 
-    def _delivered(self, message_ids: list[int]) -> None:
-        if message_ids:
-            self._revivals = 0
-            self._ledger.delivered(message_ids)
-
     def _say_bye(self, now: float) -> None:
-        self._byes += 1
-        self._bye_again_at = now + RTO_INITIAL_S
+        self._farewell.said(now)
         self._say(FrameType.BYE, now)
 
     def _say(self, kind: FrameType, now: float, message: int = 0) -> None:

@@ -22,6 +22,7 @@ class EndReason(Enum):
 
     CLOSED = "closed by this host"
     UNANSWERED = "the board does not answer"
+    SWALLOWED = "the board answers, but some frames do not get through"
     REFUSED = "the board refused the session"
     ENDED_BY_BOARD = "the board ended the session"
     BOARD_RESTARTED = "the board restarted"
@@ -45,6 +46,7 @@ MOVES: Final[Mapping[RequesterState, Mapping[Step | EndReason, RequesterState]]]
         EndReason.ENDED_BY_BOARD: RequesterState.CLOSED,
         EndReason.BOARD_RESTARTED: RequesterState.CLOSED,
         EndReason.UNANSWERED: RequesterState.CLOSED,
+        EndReason.SWALLOWED: RequesterState.CLOSED,
     },
     RequesterState.CLOSING: {
         EndReason.CLOSED: RequesterState.CLOSED,

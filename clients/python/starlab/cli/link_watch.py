@@ -43,7 +43,7 @@ def _trip(board: Board, text: Callable[[RoundTripFigures], str]) -> str:
     return "-" if known is None else text(known)
 
 
-def _count(board: Board, count: Callable[[LinkStatistics], int]) -> str:
+def _count(board: Board, count: Callable[[LinkStatistics], int | str]) -> str:
     return "-" if board.link is None else str(count(board.link))
 
 
@@ -55,7 +55,7 @@ _TRIPS: Final[dict[str, Callable[[RoundTripFigures], str]]] = {
     "round trip, ms: least / mean": lambda of: _ms(of.minimum_us, of.mean_us),
     "… 50 / 90 / 99 %": lambda of: _ms(of.p50_us, of.p90_us, of.p99_us),
 }
-_COUNTS: Final[dict[str, Callable[[LinkStatistics], int]]] = {
+_COUNTS: Final[dict[str, Callable[[LinkStatistics], int | str]]] = {
     "commands answered": lambda of: sum(found.count for found in of.round_trips),
     "frames sent": lambda of: of.frames_sent,
     "in flight": lambda of: of.in_flight,
@@ -68,4 +68,6 @@ _COUNTS: Final[dict[str, Callable[[LinkStatistics], int]]] = {
     "replies replayed": lambda of: of.replayed,
     "dropped": lambda of: of.dropped,
     "… CRC errors": lambda of: of.crc_errors,
+    "payload, bytes": lambda of: of.payload_bytes,
+    "… reduced from": lambda of: of.payload_reduced_from or "-",
 }

@@ -1,0 +1,45 @@
+"""What is known of the way to one board, from one connection to the next. Sends nothing.
+
+A way may swallow all frames above some length, or of one length, and let the others through: a
+tunnel, a jumbo network with a small hop, a broken interface. Sessions on it end although the board
+answers; the next one makes do with smaller payloads.
+"""
+
+from starlab_spec.wire.frames import HelloAck
+from starlab_spec.wire.greeting import smaller_payload
+from starlab_spec.wire.requester_events import Ended, EndReason
+
+
+class PathMemory:
+    """Payloads that suit the way to one board. Whoever connects to it again keeps it."""
+
+    def __init__(self) -> None:
+        self._full: int | None = None
+        self._below: int | None = None
+        self._wary = False
+
+    @property
+    def wary(self) -> bool:
+        """Whether payloads have to be proven before they are relied on."""
+        return self._wary
+
+    def wanted(self, payload_bytes: int) -> int:
+        """The payload to ask for.
+
+        Args:
+            payload_bytes: What would be asked for if nothing were known.
+        """
+        self._full = payload_bytes
+        return payload_bytes if self._below is None else min(self._below, payload_bytes)
+
+    def reduced_from(self, payload_bytes: int) -> int | None:
+        """What a payload would be without what is known; None: just so."""
+        full = self._full
+        return full if self._wary and full is not None and full > payload_bytes else None
+
+    def ended(self, ended: Ended, granted: HelloAck | None) -> None:
+        """A session is over. Unless frames were swallowed, the full payload is tried again."""
+        if granted is not None:
+            swallowed = ended.reason is EndReason.SWALLOWED
+            self._wary |= swallowed
+            self._below = smaller_payload(granted.payload_bytes) if swallowed else None

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Self
 
@@ -69,6 +69,8 @@ class BadWay:
 
     def __init__(self, faults: Faults, seed: str) -> None:
         self.tally = Tally()
+        self.swallows: Callable[[bytes], bool] = lambda datagram: False
+        """What disappears besides, such as all datagrams of one length."""
         self._faults = faults
         self._seed = seed
 
@@ -77,7 +79,7 @@ class BadWay:
         faults, tally = self._faults, self.tally
         rng = random.Random(f"{self._seed} {tally.came}")
         tally.came += 1
-        if rng.random() < faults.loss:
+        if rng.random() < faults.loss or self.swallows(datagram):
             tally.lost += 1
             return
         doubled = rng.random() < faults.duplication

@@ -6,7 +6,14 @@ from typing import Final
 from starlab_host.effects import changes_chip
 from starlab_host.errors import StarlabHostError
 from starlab_host.waiting import Waiter
-from starlab_spec.wire.frames import BoardStatus, Event
+from starlab_spec.wire.frames import BoardStatus, Event, EventKind
+from starlab_spec.wire.requester_events import (
+    Opened,
+    Replied,
+    Reported,
+    RequesterEvent,
+    StatusCame,
+)
 from starlab_spec.wire.transactions import Transaction
 
 
@@ -55,12 +62,21 @@ class Outstanding:
                 waiter.rouse()
                 return
 
-    def stir_all(self) -> None:
-        """Something has changed for everybody."""
-        for waiter in self._waiters:
-            waiter.stir()
+    def take(self, event: RequesterEvent) -> None:
+        """Something has come: whoever waits for it is told."""
+        match event:
+            case Replied():
+                self._replied(event.message_id, event.payload)
+            case Reported():
+                if event.event.kind is EventKind.PROGRESS:
+                    self._reported(event.message_id, event.event)
+            case StatusCame():
+                self._told(event.status, event.request)
+            case Opened():
+                for waiter in self._waiters:
+                    waiter.stir()
 
-    def replied(self, message_id: int, payload: bytes) -> None:
+    def _replied(self, message_id: int, payload: bytes) -> None:
         """A reply has come."""
         if message_id in self._commands:
             _, waiter = self._commands[message_id]
@@ -68,15 +84,15 @@ class Outstanding:
             if waiter.message_id is None:
                 del self._commands[message_id]
 
-    def reported(self, message_id: int, news: Event) -> None:
+    def _reported(self, message_id: int, news: Event) -> None:
         """News of a command that takes long have come."""
         if message_id in self._commands:
             _, waiter = self._commands[message_id]
             waiter.news.append(news)
             waiter.stir()
 
-    def told(self, status: BoardStatus, request: int | None) -> None:
-        """The board's state has come, after a request of that number; None: after all of them."""
+    def _told(self, status: BoardStatus, request: int) -> None:
+        """The board's state has come, after a request of that number; 0: any."""
         for waiter in self._waiters:
             if waiter.request is not None and waiter.request <= (request or waiter.request):
                 waiter.stir(status)

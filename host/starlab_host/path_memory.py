@@ -37,9 +37,17 @@ class PathMemory:
         full = self._full
         return full if self._wary and full is not None and full > payload_bytes else None
 
-    def ended(self, ended: Ended, granted: HelloAck | None) -> None:
-        """A session is over. Unless frames were swallowed, the full payload is tried again."""
+    def ended(self, ended: Ended, granted: HelloAck | None, stuck_bytes: int | None = None) -> None:
+        """A session is over. Unless frames were swallowed, the full payload is tried again.
+
+        Args:
+            ended: How.
+            granted: Its terms; None if it was never open.
+            stuck_bytes: Length of the message that did not get through, if it is known: frames of
+                just one length may be swallowed, so it is to come in several.
+        """
         if granted is not None:
             swallowed = ended.reason is EndReason.SWALLOWED
             self._wary |= swallowed
-            self._below = smaller_payload(granted.payload_bytes) if swallowed else None
+            tried = min(granted.payload_bytes, stuck_bytes or granted.payload_bytes)
+            self._below = smaller_payload(tried) if swallowed else None

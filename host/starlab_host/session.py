@@ -13,17 +13,17 @@ from contextlib import nullcontext
 from typing import Any, Final, Self
 
 from starlab_host.errors import StarlabHostError
+from starlab_host.idle_thread import IdleThread
 from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
 from starlab_host.outstanding import Outstanding
 from starlab_host.path_memory import PathMemory
+from starlab_host.reply_shapes import message_bytes
 from starlab_host.session_log import log_ended, log_opened
 from starlab_host.waiting import BeforeSending, Call, Progress, Stop, Waiter
 from starlab_spec.wire.frames import (
-    KEEPALIVE_S,
     BoardStatus,
-    EventKind,
     Feature,
     FrameFlag,
     Hello,
@@ -34,10 +34,8 @@ from starlab_spec.wire.requester_events import (
     Ended,
     Opened,
     Replied,
-    Reported,
     RequesterEvent,
     RequesterState,
-    StatusCame,
 )
 from starlab_spec.wire.transactions import (
     Result,
@@ -50,7 +48,6 @@ from starlab_spec.wire.transactions import (
 
 _LONGEST_WAIT_S: Final = 0.01
 """The leader looks up so often: another thread may have sent something with a nearer deadline."""
-_KEEPALIVE_STEP_S: Final = KEEPALIVE_S / 4
 _READ_ONLY: Final = int(FrameFlag.READ_ONLY)
 _DRY_RUN: Final = int(FrameFlag.DRY_RUN)
 _ABORT: Final = Call([abort()], encode_transactions([abort()]), urgent=True)
@@ -79,8 +76,7 @@ class Session:
         self._outstanding = Outstanding()
         self._round_trips = RoundTrips()
         self._ended: Ended | None = None
-        self._over = threading.Event()
-        self._keepalive = threading.Thread(target=self._keep_alive, name="keepalive", daemon=True)
+        self._idling = IdleThread(self._look_after)
 
     @classmethod
     def open(
@@ -118,7 +114,7 @@ class Session:
             BoardAway: Nobody answers.
             HandshakeRefused: The board does not want a session on these terms.
         """
-        path = path or PathMemory()
+        path, rng = path or PathMemory(), rng or random.Random()
         hello = Hello(
             window=link.window if window is None else window,
             payload_bytes=path.wanted(payload_bytes or link.payload_bytes),
@@ -127,7 +123,6 @@ class Session:
             resume_session=resume_session,
             client_name=client_name,
         )
-        rng = rng or random.Random()
         requester = Requester(hello, rng=rng, wary=path.wary, resumable=resumable)
         session = cls(link, requester, clock, path)
         try:
@@ -185,15 +180,13 @@ class Session:
         stop: Stop | None = None,
     ) -> list[Result]:
         """Execute a command on the board, wait for its reply: see :class:`NumberedSession`."""
-        flags = (_READ_ONLY if read_only else 0) | (_DRY_RUN if dry_run else 0)
+        flags = _READ_ONLY * read_only | _DRY_RUN * dry_run
         payload = encode_transactions(transactions)
         call = Call(transactions, payload, flags, False, again, before_sending, on_progress, stop)
         return self._execute(call)
 
     def abort(self) -> None:
-        """Stop what the board executes, and what waits to be, at the next safe point.
-
-        Goes before everything else; the calls that are stopped return results of status ABORTED.
+        """Stop what executes and what waits: the calls return results of status ABORTED.
 
         Raises:
             LinkError, OutcomeUnknown: As `execute`.
@@ -293,8 +286,7 @@ class Session:
                 self._wait(waiter)
         finally:
             self._leave(waiter)
-            self._over.set()
-            self._keepalive.join()
+            self._idling.stop()
             self._link.close()
 
     def _check_open(self) -> None:
@@ -354,22 +346,18 @@ class Session:
             self._link.send(datagrams)
 
     def _on_event(self, event: RequesterEvent, now: float) -> None:
+        self._outstanding.take(event)
         match event:
-            case Replied(message_id, payload, round_trip_s):
-                self._round_trips.add(round_trip_s)
-                self._outstanding.replied(message_id, payload)
-            case Reported(message_id, news):
-                if news.kind is EventKind.PROGRESS:
-                    self._outstanding.reported(message_id, news)
-            case StatusCame(status, request):
-                self._outstanding.told(status, request)
+            case Replied():
+                self._round_trips.add(event.round_trip_s)
             case Opened():
                 log_opened(event.answer, self._path)
-                self._outstanding.stir_all()
             case Ended():
                 self._ended = event
-                log_ended(event, self._requester, self._round_trips)
                 asked = self._outstanding.asked
+                stuck_bytes = message_bytes(self._requester, asked)
+                self._path.ended(event, self._requester.answer, stuck_bytes)
+                log_ended(event, self._requester, self._round_trips, self._path)
                 self._outstanding.fail(
                     lambda number: failure_of(event, self._requester, number, asked, now)
                 )
@@ -387,18 +375,18 @@ class Session:
         self._leave(waiter)
         if self._ended is not None:
             raise no_session(self._ended)
-        self._keepalive.start()
+        self._idling.start()
 
-    def _keep_alive(self) -> None:
-        """While nobody waits: answer the board, and let it hear of this host."""
-        while not self._over.wait(_KEEPALIVE_STEP_S) and self._ended is None:
-            if self._leading.acquire(blocking=False):
-                try:
-                    self._drain()
-                finally:
-                    self._leading.release()
-                    with self._lock:
-                        self._outstanding.rouse_another()
+    def _look_after(self) -> bool:
+        """While nobody waits: answer the board, let it hear of this host; whether to go on."""
+        if self._leading.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._leading.release()
+                with self._lock:
+                    self._outstanding.rouse_another()
+        return self._ended is None
 
     def _drain(self) -> None:
         """Take in all that has come, without waiting, and do what is due."""

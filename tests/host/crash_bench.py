@@ -134,7 +134,7 @@ class CrashBench:
             pass
         finally:
             for session in life.sessions:
-                session._over.set()
+                session._idling._over.set()
             self._forget_greetings()
         return life
 

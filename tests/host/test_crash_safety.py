@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.host.crash_bench import CrashBench, Life, journaled_host, pulse, steps_of
 
-from starlab_host import session as session_module
+from starlab_host import idle_thread
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import EntryState
 from starlab_host.links import MemoryNetwork
@@ -18,7 +18,7 @@ from starlab_host.links import MemoryNetwork
 @pytest.fixture(autouse=True)
 def only_callers_drive_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
     """No keepalive thread acts between a process's moments."""
-    monkeypatch.setattr(session_module, "_KEEPALIVE_STEP_S", 3600.0)
+    monkeypatch.setattr(idle_thread, "_STEP_S", 3600.0)
 
 
 @pytest.fixture

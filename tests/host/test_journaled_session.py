@@ -60,7 +60,7 @@ def abandon(session: JournaledSession) -> None:
     """As if the process were killed: it keeps nothing alive any more."""
     lost = session._session
     assert isinstance(lost, Session)
-    lost._over.set()
+    lost._idling._over.set()
 
 
 def test_what_changes_the_chip_is_written_down_with_its_outcome(

@@ -12,14 +12,14 @@ from tests.spec.wire_world import Network, World
 
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.frames import BoardState, BoardStatus, FrameFlag, FrameType, Hello
+from starlab_spec.wire.frames import BoardState, BoardStatus, Frame, FrameFlag, FrameType, Hello
 from starlab_spec.wire.greeting import PAYLOAD_STEPS, PROBE_TRIES
 from starlab_spec.wire.keepalive import STATUS_OWED_MAX
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import EndReason, RequesterState
 from starlab_spec.wire.transactions import Result, Status
 
-BOUND_S = 40.0
+BOUND_S = 20.0
 """Every call ends within this, whatever the way swallows."""
 LONGER = 3 * 1408
 
@@ -213,7 +213,7 @@ class Wary:
         return FrameType(frame.type), len(frame.payload)
 
     def hears_announce(self, length: int) -> None:
-        frame = codec.Frame(FrameType.ANNOUNCE, message=self.nonce, payload=b"{}".ljust(length))
+        frame = Frame(FrameType.ANNOUNCE, message=self.nonce, payload=b"{}".ljust(length))
         self.requester.receive(codec.encode_frame(frame), self.now)
 
 

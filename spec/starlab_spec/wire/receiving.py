@@ -53,6 +53,8 @@ class ReceiveWindow:
         self._since = 0.0
         self._newest_at = 0.0
         self._at_once = False
+        self._in_person = False
+        """Whether the frames that carry acknowledgements in passing may not get through."""
 
     def accept(self, sequence: int, flags: int, now: float) -> Arrival:
         """Take note of a frame with that sequence number."""
@@ -94,7 +96,7 @@ class ReceiveWindow:
     def _duplicate(self, now: float) -> Arrival:
         self.duplicates += 1
         self._newest_at = now
-        self._at_once = True
+        self._at_once = self._in_person = True
         return Arrival.DUPLICATE
 
     def reaches(self, sequence: int) -> bool:
@@ -114,15 +116,18 @@ class ReceiveWindow:
         return self._at_once or (self._pending > 0 and now >= self._since + ACK_DELAY_S)
 
     def acknowledged_in_passing(self) -> None:
-        """A frame with `expected` in its header goes out: that says all, unless there are gaps."""
-        if not self._bitmap:
+        """A frame with `expected` in its header goes out: that says all, unless there are gaps.
+
+        To a sender who has repeated a frame it does not: such frames may not get through.
+        """
+        if not self._bitmap and not self._in_person:
             self._pending = 0
             self._at_once = False
 
     def acknowledgement(self, now: float) -> Acknowledgement:
         """The acknowledgement to send; none is owed after it."""
         self._pending = 0
-        self._at_once = False
+        self._at_once = self._in_person = False
         delay_us = min(max(int((now - self._newest_at) * 1e6), 0), 0xFFFF)
         return Acknowledgement(self.expected, self._bitmap, self._window, delay_us)
 

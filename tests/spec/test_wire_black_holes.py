@@ -19,7 +19,7 @@ from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import EndReason, RequesterState
 from starlab_spec.wire.transactions import Result, Status
 
-BOUND_S = 20.0
+BOUND_S = 30.0
 """Every call ends within this, whatever the way swallows."""
 LONGER = 3 * 1408
 

@@ -14,16 +14,19 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from starlab_api.app import create_app
+from starlab_api.connections import Connections, fitting, more_descriptors
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.gate import Allowed, host_name
+from starlab_api.repeats import CountingHandler
 from starlab_api.settings import EmulatorSettings, Limits, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
@@ -40,6 +43,8 @@ _DRAIN_S: Final = 3
 """How long calls under way may go on after a signal; then they are aborted."""
 _GIVE_UP_S: Final = 8
 """How long they may take to end in all."""
+_BACKLOG: Final = 1024
+"""Connections that the system keeps until they are accepted."""
 _NO: Final = ("0", "false", "no", "off")
 
 
@@ -57,12 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    log = CountingHandler(sys.stderr, time.monotonic)
+    form = "%(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(format=form, level=logging.WARNING, handlers=[log])
     logging.getLogger("starlab_host").setLevel(logging.INFO)  # sessions with boards, and their ends
     try:
         options = _options(arguments, os.environ)
         settings = _settings(options)
-        asyncio.run(_serve(options.host, options.port, settings, trusted=options.trust_network))
+        asyncio.run(_serve(options.host, options.port, settings, log, options.trust_network))
     except _Stop as stop:
         print(f"starlab-api: {stop}", file=sys.stderr)
         return stop.code
@@ -71,20 +78,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-async def _serve(host: str, port: int, settings: ServerSettings, *, trusted: bool) -> None:
+async def _serve(
+    host: str, port: int, settings: ServerSettings, log: CountingHandler, trusted: bool
+) -> None:
     listener = _listen(host, port, trusted=trusted)
     with listener:
         app = create_app(settings)
+        limits = fitting(settings.connections, more_descriptors())
         try:
             async with app.router.lifespan_context(app):
                 config = uvicorn.Config(
                     app,
+                    http=cast(Any, Connections(limits).protocol),
+                    ws="none",
                     lifespan="off",
+                    backlog=limits.accepted,
+                    timeout_keep_alive=limits.idle_s,
                     log_config=None,
                     access_log=False,
                     timeout_graceful_shutdown=_GIVE_UP_S,
                 )
-                await _Server(config, app).serve([listener])
+                await _Server(config, app, log).serve([listener])
         except EmulatorFailed as error:
             raise _Stop(USAGE if error.was_usage else BOARD, str(error)) from error
         except JournalError as error:
@@ -94,14 +108,16 @@ async def _serve(host: str, port: int, settings: ServerSettings, *, trusted: boo
 class _Server(uvicorn.Server):
     """Says where it listens, and leaves signals to the event loop."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, log: CountingHandler) -> None:
         super().__init__(config)
         self._app = app
+        self._log = log
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, then say so in one line of JSON on standard output."""
         await super().startup(sockets)
         assert sockets is not None  # noqa: S101 - the caller's own
+        sockets[0].listen(_BACKLOG)  # asyncio takes as many in one turn as it is told to queue
         address, port = sockets[0].getsockname()[:2]
         url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
         ready = {
@@ -111,6 +127,11 @@ class _Server(uvicorn.Server):
             "pid": os.getpid(),
         }
         print(json.dumps(ready), flush=True)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Now and then, also say what the log has only counted."""
+        self._log.tell()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let calls under way end, first by themselves, then by aborting what they run."""

@@ -100,7 +100,10 @@ def create_app(settings: ServerSettings) -> FastAPI:
         store=AnswerStore(count=settings.stored_answers, size=settings.stored_answer_bytes),
     )
     app.add_middleware(
-        BodyLimit, bulk_bytes=settings.body_limit_bytes, other_bytes=settings.json_limit_bytes
+        BodyLimit,
+        bulk_bytes=settings.body_limit_bytes,
+        other_bytes=settings.json_limit_bytes,
+        all_bytes=settings.bodies_limit_bytes,
     )
     _let_in(app, settings)
     app.include_router(health.router)

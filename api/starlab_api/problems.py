@@ -6,6 +6,10 @@
     ├── NotCalibrated           the supplies of a board were never measured: 404
     ├── NotAcceptable           none of the media types asked for can be given: 406
     ├── UnsupportedMediaType    a body of another media type than the call takes: 415
+    ├── Malformed               no HTTP that the server understands: 400
+    ├── HeadTooLarge            too many headers, or too large ones: 431
+    ├── TooSlow                 headers or body did not come in time: 408
+    ├── ServerBusy              as many calls or bytes are under way as the server takes: 503
     ├── ForeignHost             the request is for a host that is not this server: 403
     ├── ForeignOrigin           the request comes from somebody else's web page: 403
     ├── BodyTooLarge            more bytes than the server takes: 413
@@ -56,18 +60,22 @@ _TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.FAULT_LATCHED: (409, "A fault or an emergency stop is latched"),
     ProblemKind.FOREIGN_HOST: (403, "This server is not the host that was asked for"),
     ProblemKind.FOREIGN_ORIGIN: (403, "Web pages of others are not served"),
+    ProblemKind.HEAD_TOO_LARGE: (431, "The headers are too large"),
     ProblemKind.IDEMPOTENCY_KEY_IN_USE: (409, "The first call with this key is still running"),
     ProblemKind.IDEMPOTENCY_KEY_REUSED: (422, "The key came with another call before"),
     ProblemKind.INTERNAL: (500, "The server failed"),
     ProblemKind.INVALID: (422, "The request makes no sense"),
     ProblemKind.LIMIT_EXCEEDED: (422, "A value is outside its limits"),
     ProblemKind.LINK_LOST: (504, "The link to the board was lost"),
+    ProblemKind.MALFORMED: (400, "This is no HTTP request"),
     ProblemKind.METHOD_NOT_ALLOWED: (405, "This address does not take that method"),
     ProblemKind.NOT_ACCEPTABLE: (406, "None of the media types asked for can be given"),
     ProblemKind.NOT_FORMED: (409, "The array is not formed"),
     ProblemKind.NOT_FOUND: (404, "There is no such thing"),
     ProblemKind.NOT_READY: (409, "A supply is off or has not settled"),
     ProblemKind.OUTCOME_UNKNOWN: (502, "It is not known what was executed"),
+    ProblemKind.SERVER_BUSY: (503, "The server has too much to do"),
+    ProblemKind.TOO_SLOW: (408, "The request did not come in time"),
     ProblemKind.UNSUPPORTED: (409, "The board cannot do that"),
     ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "The body's media type is not taken here"),
 }
@@ -127,6 +135,36 @@ class UnsupportedMediaType(ApiProblem):
         super().__init__(
             ProblemKind.UNSUPPORTED_MEDIA_TYPE, f"{what} is none of {', '.join(taken)}"
         )
+
+
+class Malformed(ApiProblem):
+    """What came is no HTTP."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(ProblemKind.MALFORMED, why)
+
+
+class HeadTooLarge(ApiProblem):
+    """A request has too many headers, or too large ones."""
+
+    def __init__(self, unit: str, limit: int) -> None:
+        detail = f"address and headers are above the {limit} {unit} limit"
+        super().__init__(ProblemKind.HEAD_TOO_LARGE, detail, limit=limit, unit=unit)
+
+
+class TooSlow(ApiProblem):
+    """A request did not come in time; nothing was executed."""
+
+    def __init__(self, what: str, limit_s: float) -> None:
+        detail = f"the {what} of the request did not come within {limit_s:g} s"
+        super().__init__(ProblemKind.TOO_SLOW, detail, limit=limit_s, unit="s")
+
+
+class ServerBusy(ApiProblem):
+    """The server has as much to do as it takes; nothing was executed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(ProblemKind.SERVER_BUSY, f"{why}; nothing was executed, try again")
 
 
 class ForeignHost(ApiProblem):

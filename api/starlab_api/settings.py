@@ -40,6 +40,36 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What clients may take of the server."""
+
+    calls: int = 256
+    """Calls under way at once; one more is refused, unless it is an emergency stop."""
+    waiting: int = 128
+    """Further connections. None is refused: the one that has waited longest is closed."""
+    accepted: int = 32
+    """Connections that are accepted in one turn of the event loop."""
+    head_bytes: int = 32 * 1024
+    """Bytes of a request before its body."""
+    head_fields: int = 100
+    """Headers of a request."""
+    head_s: float = 10.0
+    """How long a request may take until its headers are there."""
+    idle_s: int = 5
+    """How long a connection may stay without a request."""
+    body_s: float = 30.0
+    """How long a body may take in any case ..."""
+    body_bytes_per_s: float = 4096.0
+    """... and as much longer as it takes at this rate."""
+    answer_s: float = 30.0
+    """How long a client may take nothing of its answer."""
+    linger_s: float = 1.0
+    """How long a client that was refused may still send, so that it reads why."""
+    turn_s: float = 0.5
+    """How often all of it is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSettings:
     """A server and its boards."""
 
@@ -62,11 +92,15 @@ class ServerSettings:
     """How long a call waits for a board that another call holds."""
     connect_timeout_s: float = 1.5
     """How long a call waits for a board that is away; the attempt goes on for the next call."""
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    """What clients may take of it."""
     body_limit_bytes: int = 256 * 2**20
     """Largest request body, also after unpacking an `.npz`."""
     json_limit_bytes: int = 8 * 2**20
     """Largest JSON request body: bulk travels as `.npy` or `.npz`. Its parser holds the interpreter
     for so long that a greater one would be felt by everybody else."""
+    bodies_limit_bytes: int = 1024 * 2**20
+    """Largest sum of all bodies of calls that are under way."""
     stored_answers: int = 1000
     """How many answers to calls with an Idempotency-Key are kept."""
     stored_answer_bytes: int = 64 * 2**20

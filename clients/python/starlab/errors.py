@@ -149,6 +149,8 @@ class ServerFailed(ServerError):
 _BY_KIND: Final[Mapping[str, type[StarlabError]]] = {
     ProblemKind.ABORTED: Aborted,
     ProblemKind.LIMIT_EXCEEDED: LimitExceeded,
+    ProblemKind.SERVER_BUSY: Refused,
+    ProblemKind.TOO_SLOW: ServerFailed,
 }
 """Where the status alone does not tell."""
 

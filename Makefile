@@ -6,7 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt --build-constraint constraints.txt
 
-.PHONY: help venv dev demo test test-slow test-compose lint format bench bench-peers validate docs-tables clean
+# Tests of one file share its fixtures, and so one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: help venv dev demo test test-slow test-night test-compose mutants lint format bench bench-peers validate docs-tables clean
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -18,14 +21,20 @@ dev: .venv/.dev
 demo: venv  ## Learn MNIST on an emulated chip; picture and figures in demo-output/
 	$(BIN)/starlab demo $(DEMO)
 
-test: lint  ## Lint, types, import rules and all quick tests
-	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST)
+test: lint .venv/.kernels  ## Lint, types, import rules and all quick tests
+	$(BIN)/python -m pytest -q -m "not slow" $(PARALLEL) $(PYTEST)
 
 test-slow: dev  ## Proofs that take minutes
 	$(BIN)/python -m pytest -q -m slow $(PYTEST)
 
+test-night: dev .venv/.kernels  ## All tests, with other random examples each time
+	$(BIN)/python -m pytest -q $(PARALLEL) --hypothesis-profile night $(PYTEST)
+
 test-compose: venv  ## Both containers, built and run for real
 	$(BIN)/python tests/system/compose.py
+
+mutants: dev .venv/.kernels  ## Which small mistakes the tests notice; writes docs/mutants.md
+	$(BIN)/python -m tests.mutation $(MUTANTS)
 
 lint: dev
 	$(BIN)/ruff check
@@ -51,7 +60,7 @@ docs-tables: venv  ## Generated parts of the documentation
 
 clean:  ## Everything that these commands made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	rm -rf build dist demo-output benchmarks/.peers
+	rm -rf .mutants build dist demo-output benchmarks/.peers
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Older pips know neither dependency groups nor build constraints: the first step renews it.
@@ -66,4 +75,10 @@ clean:  ## Everything that these commands made
 
 .venv/.dev: .venv/.product
 	$(INSTALL) --group dev
+	@touch $@
+
+# Compiled once for all test processes, and anew when a kernel or a constant in it has changed.
+KERNELS := $(shell find firmware_sim/starlab_sim/chip -name '*.py') $(wildcard spec/starlab_spec/*.py)
+.venv/.kernels: .venv/.dev $(KERNELS) tests/warm.py
+	$(BIN)/python -m tests.warm
 	@touch $@

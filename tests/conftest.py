@@ -1,6 +1,11 @@
-"""What holds for all tests: random examples are the same in every run, and nothing is timed."""
+"""What holds for all tests: random examples are the same in every run, and nothing is timed.
+
+By night they are other ones each time, and more: `make test-night`. One that then fails becomes an
+`@example` of its test.
+"""
 
 from hypothesis import settings
 
 settings.register_profile("starlab", derandomize=True, deadline=None)
+settings.register_profile("night", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("starlab")

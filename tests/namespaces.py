@@ -7,6 +7,7 @@ import ctypes
 import itertools
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Self
 import pytest
 
 HOST, BOARD, BROADCAST = "198.18.77.1", "198.18.77.2", "198.18.77.255"
+PATIENCE_S = 30.0
 _NUMBERS = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -73,7 +75,17 @@ def joined(mtu_bytes: int = 1500, netem: str = "") -> Iterator[tuple[Namespace, 
             _run(f"ip -n {machine.name} address add {address}/24 broadcast {BROADCAST} dev cable")
             if netem:
                 _run(f"tc -n {machine.name} qdisc add dev cable root netem {netem}")
+        for machine in machines:
+            _wait_until_it_carries(machine)
         yield machines[0], machines[1]
+
+
+def _wait_until_it_carries(machine: Namespace) -> None:
+    """The kernel notices a moment later that both ends are up; before, it loses what is sent."""
+    deadline = time.monotonic() + PATIENCE_S
+    while "state UP" not in (told := _run(f"ip -n {machine.name} link show dev cable")):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.001)
 
 
 def _enter(descriptor: int) -> None:
@@ -82,10 +94,10 @@ def _enter(descriptor: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def _run(command: str) -> None:
+def _run(command: str) -> str:
     program = command.split()[0]
     try:
-        subprocess.run(command.split(), check=True, capture_output=True, text=True)
+        done = subprocess.run(command.split(), check=True, capture_output=True, text=True)
     except FileNotFoundError:
         pytest.skip(f"no program `{program}`: install iproute2")
     except subprocess.CalledProcessError as error:
@@ -93,3 +105,4 @@ def _run(command: str) -> None:
         if program == "tc":
             pytest.skip(f"tc has no netem here (kernel module sch_netem): {said}")
         pytest.skip(f"no network namespaces here (they need CAP_SYS_ADMIN): {said}")
+    return done.stdout

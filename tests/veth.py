@@ -7,11 +7,14 @@ import itertools
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+PATIENCE_S = 30.0
 _NUMBERS = itertools.count()
 
 
@@ -19,7 +22,7 @@ _NUMBERS = itertools.count()
 def veth_pair(
     mtu_bytes: int = 1500, network: str | None = None, *, other_mtu_bytes: int | None = None
 ) -> Iterator[tuple[str, str]]:
-    """The names of both interfaces, which are up; gone with the block.
+    """The names of both interfaces, which carry packets; gone with the block.
 
     Args:
         mtu_bytes: Longest packet.
@@ -35,9 +38,20 @@ def veth_pair(
             _ip(f"link set {name} up")
         if network is not None:
             _ip(f"address add {network} dev {here}")
+        for name in (here, there):
+            _wait_until_it_carries(name)
         yield here, there
     finally:
         _ip(f"link delete {here}")
+
+
+def _wait_until_it_carries(name: str) -> None:
+    """The kernel notices a moment later that both ends are up; before, it loses what is sent."""
+    state = Path(f"/sys/class/net/{name}/operstate")
+    deadline = time.monotonic() + PATIENCE_S
+    while state.read_text() != "up\n":
+        assert time.monotonic() < deadline, f"{name} is {state.read_text().strip()}"
+        time.sleep(0.001)
 
 
 def _ip(arguments: str) -> None:

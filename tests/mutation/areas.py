@@ -26,15 +26,16 @@ class Area:
             yield from sorted(top.glob(pattern))
 
 
+_SPEC: Final = "spec/starlab_spec"
 _SIM: Final = "firmware_sim/starlab_sim"
 _HOST: Final = "host/starlab_host"
 _API: Final = "api/starlab_api"
 
 AREAS: Final = (
     Area("data sheet", tuple(
-        f"spec/starlab_spec/{name}.py" for name in ("safe_area", "supplies", "limits_file", "samples")
+        f"{_SPEC}/{name}.py" for name in ("safe_area", "supplies", "limits_file", "samples")
     )),
-    Area("wire protocol", ("spec/starlab_spec/wire/*.py",)),
+    Area("wire protocol", (f"{_SPEC}/wire/*.py",)),
     Area("host: exactly once", tuple(
         f"{_HOST}/{name}.py" for name in ("session", "journaled_session", "journal", "waiting")
     )),

@@ -1,8 +1,8 @@
 """Runs tests again and again, each time in a fresh child that knows the libraries already.
 
-A program of its own that stands in the copy of the checkout: a line of JSON in, a line out. What the
-product imports from elsewhere is imported once; each run is a fork of this process, has a session
-of its own, and leaves no process behind.
+A program of its own that stands in the copy of the checkout: a line of JSON in, a line out. What
+the product imports from elsewhere is imported once; each run is a fork of this process, has a
+session of its own, and leaves no process behind.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from contextlib import suppress
 from typing import Any
 
@@ -66,7 +67,11 @@ def _be_child(task: dict[str, Any]) -> None:
 
             plugins.append(Mapping(task["map"], task["sources"]))
         code = int(pytest.main(task["arguments"], plugins))
+    except BaseException:  # the process ends here, whatever happens
+        traceback.print_exc()
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 

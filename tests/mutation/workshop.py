@@ -20,8 +20,10 @@ SOURCES: Final = ("spec", "host", "firmware_sim", "api", "clients/python")
 _LEFT_OUT: Final = shutil.ignore_patterns(
     ".git", ".venv", ".mutants", ".*_cache", ".hypothesis", ".peers", "demo-output", "starlab-data"
 )
+# plain assertions: there is nobody to read, and the plugins that would be rewritten are imported
 _PYTEST: Final = (
     "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", "--no-header", "--tb=line",
+    "--assert=plain",
 )  # fmt: skip
 
 
@@ -87,8 +89,8 @@ class Workshop:
 
     def is_noticed(self, tests: Sequence[str], limit_s: float) -> bool:
         """Whether one of some tests fails, or has not ended in time."""
-        answer = self._run(arguments=[*_PYTEST, *tests], limit_s=limit_s)
-        return answer["code"] != 0
+        code: int | None = self._run(arguments=[*_PYTEST, *tests], limit_s=limit_s)["code"]
+        return code != 0
 
     def last_words(self) -> str:
         """What failed in the last run."""
@@ -101,7 +103,10 @@ class Workshop:
         file = Path(self._folder.name) / "map.json"
         arguments = [option for option in _PYTEST if option != "-x"]
         sources = [str(self._top / folder) for folder in SOURCES]
+        file.unlink(missing_ok=True)
         self._run(arguments=[*arguments, tests], limit_s=1800, map=str(file), sources=sources)
+        if not file.exists():
+            raise RuntimeError(self._log.read_text(errors="replace"))
         told: dict[str, Any] = json.loads(file.read_text())
         return told
 

@@ -1,0 +1,156 @@
+"""What is known of mutants and of tests, on disk, so that work goes on where it was interrupted."""
+
+import ast
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.mutation.areas import AREAS, TOP, Area
+from tests.mutation.mutants import Mutant, functions_of
+from tests.mutation.workshop import Workshop
+
+EQUIVALENT: Final[dict[str, str]] = tomllib.loads(
+    (Path(__file__).parent / "equivalent.toml").read_text(encoding="utf-8")
+)
+"""Mutants that do what the original does, or what nobody can see, by name; and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one mutant."""
+
+    area: str
+    name: str
+    line: int
+    kind: str
+    noticed: bool
+    reason: str
+    """Why it is as good as the original, if it is."""
+
+
+class Notebook:
+    """Verdicts, and what each test runs.
+
+    Args:
+        folder: Where it is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._verdicts_file = folder / "verdicts.json"
+        self._tests_file = folder / "tests.json"
+        self._verdicts: dict[str, dict[str, Any]] = _load(self._verdicts_file)
+        self._tests: dict[str, dict[str, Any]] = _load(self._tests_file)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Those of the mutants that can still be made, by area."""
+        order = [area.name for area in AREAS]
+        for name, known in sorted(
+            self._verdicts.items(), key=lambda item: (order.index(item[1]["area"]), item[0])
+        ):
+            path, _, function = name.partition(": ")[0].partition("::")
+            if _digest_of(TOP / path, function) == known["function"]:
+                yield Verdict(
+                    known["area"],
+                    name,
+                    known["line"],
+                    known["kind"],
+                    known["noticed"],
+                    EQUIVALENT.get(name, ""),
+                )
+
+    def is_open(self, area: Area, mutant: Mutant) -> bool:
+        """Whether it is worth trying: not known, or not noticed by the tests as they were."""
+        known = self._verdicts.get(mutant.name)
+        if mutant.name in EQUIVALENT and known is not None:
+            return False
+        if known is None or known["function"] != _digest_of(TOP / mutant.path, mutant.function):
+            return True
+        return not known["noticed"] and known["tests"] != _digest_of_tests(area)
+
+    def note(self, area: Area, mutant: Mutant, noticed: bool, by: str) -> None:
+        """Keep what became of a mutant."""
+        self._verdicts[mutant.name] = {
+            "area": area.name,
+            "line": mutant.line,
+            "kind": mutant.kind,
+            "noticed": noticed,
+            "by": by,
+            "function": _digest_of(TOP / mutant.path, mutant.function),
+            "tests": _digest_of_tests(area),
+        }
+        self._verdicts_file.write_text(json.dumps(self._verdicts, indent=1), encoding="utf-8")
+
+    def map_tests(self, area: Area, workshop: Workshop) -> None:
+        """Learn what the tests of an area run, where a file of them is new or has changed."""
+        for file in _test_files(area):
+            path, key = file.relative_to(TOP).as_posix(), _key(area, file)
+            digest = _digest(file.read_text(encoding="utf-8"))
+            if self._tests.get(key, {}).get("digest") != digest:
+                print(f"which functions do the tests of {path} run?", flush=True)
+                self._tests[key] = {"digest": digest, "tests": workshop.map(path)}
+                self._tests_file.write_text(json.dumps(self._tests), encoding="utf-8")
+
+    def tests_of(self, area: Area, mutant: Mutant, budget_s: float, most: int) -> list[str]:
+        """Tests that run the changed function, the quickest first."""
+        place = f"{mutant.path}::{mutant.function}"
+        within = f"{mutant.path}::"
+        running: list[tuple[float, str]] = []
+        importing: list[tuple[float, str]] = []
+        for file in _test_files(area):
+            for test, (seconds, functions) in self._tests[_key(area, file)]["tests"].items():
+                if place in functions:
+                    running.append((seconds, test))
+                elif any(function.startswith(within) for function in functions):
+                    importing.append((seconds, test))
+        # what stands outside of functions, or is run by it, is run by whoever imports the module
+        found = running or importing
+        tests: list[str] = []
+        total_s = 0.0
+        for seconds, test in sorted(found)[:most]:
+            total_s += seconds
+            if total_s > budget_s and tests:
+                break
+            tests.append(test)
+        return tests
+
+
+def _key(area: Area, file: Path) -> str:
+    path = file.relative_to(TOP).as_posix()
+    return f"{path} interpreted" if area.interpreted else path
+
+
+def _test_files(area: Area) -> Iterator[Path]:
+    for tests in area.tests:
+        yield from sorted((TOP / tests).rglob("test_*.py"))
+
+
+def _digest_of_tests(area: Area) -> str:
+    return _digest("".join(file.read_text(encoding="utf-8") for file in _test_files(area)))
+
+
+def _digest_of(file: Path, function: str) -> str:
+    """Of a function's text, or of the whole module's."""
+    if not file.exists():
+        return ""
+    source = file.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for first, last, name in functions_of(source):
+        if name == function:
+            return _digest("\n".join(lines[first - 1 : last]))
+    return _digest(ast.dump(ast.parse(source)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _load(file: Path) -> dict[str, dict[str, Any]]:
+    if not file.exists():
+        return {}
+    content: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return content

@@ -21,7 +21,8 @@ from starlab_host.rails import Rails
 from starlab_host.results import Counters, SupplyState
 from starlab_host.safety import check_whole
 from starlab_host.sessions import CommandSession
-from starlab_host.waiting import Progress
+from starlab_host.stopping import STOP_TIMEOUT_S, fault_names
+from starlab_host.waiting import Progress, Stopped
 from starlab_host.work import Report, Work
 from starlab_spec.operations import Operation, check_memory_range
 from starlab_spec.registers import COUNTERS, MAP_END, WORD_MASK, register
@@ -45,9 +46,7 @@ from starlab_spec.wire.transactions import (
 _CHUNK_BYTES: Final = 2 << 20
 """Greatest part of a memory transfer that one command carries."""
 _FIRST_COUNTER: Final = register(f"{COUNTERS[0][0]}_HIGH").address
-_FAULTS: Final = register("FAULTS")
 _CLEAR_ALL: Final = register("FAULT_CLEAR").field("mask").mask
-_EMERGENCY_STOP: Final = register("FAULT_SET").field("emergency_stop").mask
 
 
 class Board:
@@ -339,13 +338,21 @@ class Board:
 
     def faults(self) -> tuple[str, ...]:
         """Names of the latched faults: ``over_current``, ``emergency_stop``, ..."""
-        word = self.read_register("FAULTS")
-        return tuple(field.name for field in _FAULTS.fields if field.get(word))
+        return fault_names(self.read_register("FAULTS"))
 
-    def emergency_stop(self) -> None:
-        """Stop what runs, switch all drivers off and latch it: an abort, then one command."""
-        self.abort()
-        self.write_register("FAULT_SET", _EMERGENCY_STOP)
+    def emergency_stop(self, timeout_s: float = STOP_TIMEOUT_S) -> Stopped:
+        """Stop what runs, switch all drivers off and latch it; waits for nothing but the board.
+
+        Args:
+            timeout_s: How long to wait until the board confirms it.
+
+        Raises:
+            StopUnconfirmed: It has not, or cannot.
+        """
+        try:
+            return self._session.emergency_stop(timeout_s)
+        finally:
+            self._guard.forget()
 
     def clear_faults(self) -> None:
         """Clear all latches, the emergency stop too. The drivers stay off: bring the board up."""

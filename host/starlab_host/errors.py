@@ -13,6 +13,7 @@
     │   ├── NotReady           a rail is off or not settled
     │   ├── Compliance         a generator's current limit tripped: a fault is latched
     │   └── Aborted            stopped on request at a safe point
+    ├── StopUnconfirmed        an emergency stop that the board has not confirmed
     ├── NotFormed              cells that were never formed cannot do that
     ├── CalibrationError       a calibration is malformed, cannot be kept, or makes no sense
     └── JournalError           a command could not be written down, and was not sent
@@ -91,6 +92,10 @@ class OutcomeUnknown(StarlabHostError):
         self.commands = tuple(commands)
         self.pulses = pulses
         super().__init__(message)
+
+
+class StopUnconfirmed(StarlabHostError):
+    """An emergency stop was asked for, and the board has not confirmed it: look at the board."""
 
 
 class BoardRefused(StarlabHostError):

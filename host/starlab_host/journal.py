@@ -121,10 +121,16 @@ class Journal:
         with self._lock:
             self._database.close()
 
+    @property
+    def note(self) -> str:
+        """The note of the block that this thread is in; empty outside of any."""
+        note: str = getattr(self._notes, "text", "")
+        return note
+
     @contextmanager
     def noted(self, note: str) -> Iterator[None]:
         """Keep a note with the entries that this thread writes inside a block."""
-        before = self._note
+        before = self.note
         self._notes.text = note
         try:
             yield
@@ -185,7 +191,7 @@ class Journal:
             number = database.execute(
                 "INSERT INTO entries (session, message_id, state, description, note, written_at,"
                 " sha256, request) SELECT max(number), ?, ?, ?, ?, ?, ?, ? FROM sessions",
-                (message_id, EntryState.SENT, description, self._note, self._clock(), digest, kept),
+                (message_id, EntryState.SENT, description, self.note, self._clock(), digest, kept),
             ).lastrowid
             assert number is not None  # noqa: S101 - an INSERT has a row
             database.execute(
@@ -257,11 +263,6 @@ class Journal:
         return self._entries("ORDER BY entries.number DESC LIMIT ?", count)[::-1]
 
     # the file
-
-    @property
-    def _note(self) -> str:
-        note: str = getattr(self._notes, "text", "")
-        return note
 
     def _prepare(self) -> None:
         database = self._database

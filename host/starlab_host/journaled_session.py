@@ -6,8 +6,11 @@ commands that were in flight: message ids are executed in order, so the next one
 executed, and the board repeats the replies of these.
 """
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Self
 
 from starlab_host.effects import changes_chip
@@ -16,7 +19,8 @@ from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery, SessionRecord
 from starlab_host.link_statistics import LinkStatistics
 from starlab_host.sessions import NumberedSession
-from starlab_host.waiting import Progress, Stop
+from starlab_host.stopping import STOP
+from starlab_host.waiting import Progress, Stop, Stopped
 from starlab_spec.wire.errors import WireError
 from starlab_spec.wire.frames import BoardStatus
 from starlab_spec.wire.transactions import (
@@ -37,6 +41,8 @@ class JournaledSession:
     def __init__(self, session: NumberedSession, journal: Journal) -> None:
         self._session = session
         self._journal = journal
+        self._noting: threading.Thread | None = None
+        """Writes a stop down, if the disk lets it."""
 
     @classmethod
     def open(cls, open_session: Callable[[int], NumberedSession], journal: Journal) -> Self:
@@ -147,6 +153,40 @@ class JournaledSession:
     def abort(self) -> None:
         """Stop what runs and what waits; never waits for the journal."""
         self._session.abort()
+
+    def emergency_stop(self, timeout_s: float) -> Stopped:
+        """Stop it, drivers off, latched; written down afterwards, if that can be done in time.
+
+        Raises:
+            StopUnconfirmed: As :meth:`starlab_host.session.Session.emergency_stop`.
+        """
+        end = time.monotonic() + timeout_s
+        stopped = self._session.emergency_stop(timeout_s)
+        why = self._note_stop(stopped.message_id, max(end - time.monotonic(), 0.0))
+        return replace(stopped, unjournaled=why)
+
+    def _note_stop(self, message_id: int, timeout_s: float) -> str:
+        """Write a stop down on a thread of its own; returns why that was not done, as yet."""
+        journal, note = self._journal, self._journal.note
+        late = f"journal {journal.path}: it takes nothing down at the moment"
+        told: list[str] = []
+
+        def write_down() -> None:
+            try:
+                with journal.noted(note):
+                    entry = journal.write(message_id, STOP.payload, describe(STOP.transactions))
+                told.append("")
+            except JournalError as error:
+                told.append(str(error))
+            else:
+                self._settle(entry, EntryState.DONE, status=Status.OK, executed=len(STOP[0]))
+
+        if self._noting is not None and self._noting.is_alive():
+            return late
+        self._noting = threading.Thread(target=write_down, name="stop-journal", daemon=True)
+        self._noting.start()
+        self._noting.join(timeout_s)
+        return told[0] if told else late
 
     def status(self) -> BoardStatus:
         """How the board is, beside the commands."""

@@ -1,10 +1,10 @@
 """Commands to a board and their replies, for any number of threads. Knows no register.
 
-The thread that waits for its reply drives the link: one of the waiting threads leads and reads the
-link for all, and hands over when its own reply has come. A small thread keeps an idle session
-alive. There is no event loop and no thread between caller and socket.
+The thread that waits for its reply drives the link (:mod:`starlab_host.leading`). A small thread
+keeps an idle session alive. There is no event loop and no thread between caller and socket.
 """
 
+import logging
 import random
 import threading
 import time
@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Final, Self
 
-from starlab_host.errors import StarlabHostError
+from starlab_host.errors import LinkError, OutcomeUnknown, StarlabHostError, StopUnconfirmed
 from starlab_host.idle_thread import IdleThread
+from starlab_host.leading import Leading
 from starlab_host.link_failures import failure_of, no_session
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
@@ -21,7 +22,8 @@ from starlab_host.outstanding import Outstanding
 from starlab_host.path_memory import PathMemory
 from starlab_host.reply_shapes import message_bytes
 from starlab_host.session_log import log_ended, log_opened
-from starlab_host.waiting import BeforeSending, Call, Progress, Stop, Waiter
+from starlab_host.stopping import STOP, confirmed, unconfirmed
+from starlab_host.waiting import BeforeSending, Call, Progress, Stop, Stopped, Waiter
 from starlab_spec.wire.frames import (
     BoardStatus,
     Feature,
@@ -32,6 +34,7 @@ from starlab_spec.wire.frames import (
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import (
     Ended,
+    EndReason,
     Opened,
     Replied,
     RequesterEvent,
@@ -46,8 +49,9 @@ from starlab_spec.wire.transactions import (
     encode_transactions,
 )
 
-_LONGEST_WAIT_S: Final = 0.01
-"""The leader looks up so often: another thread may have sent something with a nearer deadline."""
+LAST_MESSAGE_ID: Final = 0xFFFFFFFF
+"""A session has no more commands than these."""
+_LOG: Final = logging.getLogger(__name__)
 _READ_ONLY: Final = int(FrameFlag.READ_ONLY)
 _DRY_RUN: Final = int(FrameFlag.DRY_RUN)
 _ABORT: Final = Call([abort()], encode_transactions([abort()]), urgent=True)
@@ -67,16 +71,25 @@ class Session:
         self._requester = requester
         self._clock = clock
         self._path = path
-        self._lock = threading.Lock()
-        """Guards the state machine and all below."""
         self._submitting = threading.Lock()
         """Held while a command is made known before it is sent: the next one takes the next id."""
-        self._leading = threading.Lock()
-        """Held by the one thread that reads the link."""
         self._outstanding = Outstanding()
         self._round_trips = RoundTrips()
         self._ended: Ended | None = None
-        self._idling = IdleThread(self._look_after)
+        self._leading = Leading(
+            link,
+            requester,
+            self._outstanding,
+            clock,
+            on_event=self._on_event,
+            on_failure=self._break_off,
+        )
+        self._lock, self._wait, self._turn = (
+            self._leading.lock,
+            self._leading.wait,
+            self._leading.turn,
+        )
+        self._idling = IdleThread(self._leading.look_after)
 
     @classmethod
     def open(
@@ -193,6 +206,31 @@ class Session:
         """
         self._execute(_ABORT)
 
+    def emergency_stop(self, timeout_s: float) -> Stopped:
+        """Stop what runs, switch all drivers off and latch it. Waits for no other call.
+
+        One command: what comes before it is aborted, and does not hold it up. One that is not
+        confirmed in time stays sent, and stops the board if it ever arrives.
+
+        Args:
+            timeout_s: How long to wait for the board's word.
+
+        Raises:
+            StopUnconfirmed: It has not confirmed it in that time, or cannot.
+        """
+        waiter = Waiter(self._clock() + timeout_s)
+        try:
+            self._submit(STOP, waiter)
+            try:
+                while not isinstance(reply := self._await(waiter), bytes):
+                    if waiter.is_late(self._clock):
+                        raise unconfirmed(timeout_s)
+            finally:
+                self._leave(waiter)
+        except (LinkError, OutcomeUnknown) as error:
+            raise StopUnconfirmed(str(error)) from error
+        return Stopped(confirmed(decode_results(reply)), waiter.message_id or 0)
+
     def _execute(self, call: Call) -> list[Result]:
         while True:
             waiter = Waiter()
@@ -242,6 +280,9 @@ class Session:
             with self._lock:
                 self._check_open()
                 upcoming = self._requester.next_message_id
+                if upcoming > LAST_MESSAGE_ID:
+                    self._give_up("all of its message ids are used up", self._clock())
+                    self._check_open()
                 if call.before_sending is None or foreseen == upcoming:
                     now = self._clock()
                     waiter.message_id = self._requester.submit(
@@ -304,47 +345,6 @@ class Session:
         with self._lock:
             self._outstanding.leave(waiter)
 
-    def _wait(self, waiter: Waiter) -> None:
-        """Lead, or let another thread lead, until there is something new for this waiter."""
-        while not waiter.stirred:
-            if self._leading.acquire(blocking=False):
-                try:
-                    self._lead(waiter)
-                finally:
-                    self._leading.release()
-                    if len(self._outstanding) > 1:
-                        with self._lock:
-                            self._outstanding.rouse_another()
-            else:
-                waiter.wake.acquire()
-        waiter.stirred = False
-
-    def _lead(self, waiter: Waiter) -> None:
-        """Read the link for all until there is something new for this waiter."""
-        requester, receive, clock = self._requester, self._link.receive, self._clock
-        now = clock()
-        with self._lock:
-            deadline = requester.deadline()
-        while not waiter.stirred:
-            wait_s = _LONGEST_WAIT_S if deadline is None else min(deadline - now, _LONGEST_WAIT_S)
-            datagram = receive(wait_s if wait_s > 0 else 0.0)
-            with self._lock:
-                now = clock()
-                if datagram is not None:
-                    requester.receive(datagram, now)
-                if deadline is not None and now >= deadline:
-                    requester.expire(now)
-                self._turn(now)
-                deadline = requester.deadline()
-
-    def _turn(self, now: float) -> None:
-        """Tell the waiters what has happened, and send what is to be sent."""
-        for event in self._requester.events():
-            self._on_event(event, now)
-        datagrams = self._requester.datagrams(now)
-        if datagrams:
-            self._link.send(datagrams)
-
     def _on_event(self, event: RequesterEvent, now: float) -> None:
         self._outstanding.take(event)
         match event:
@@ -354,6 +354,7 @@ class Session:
                 log_opened(event.answer, self._path)
             case Ended():
                 self._ended = event
+                self._leading.over = True
                 asked = self._outstanding.asked
                 stuck_bytes = message_bytes(self._requester, asked)
                 self._path.ended(event, self._requester.answer, stuck_bytes)
@@ -377,23 +378,11 @@ class Session:
             raise no_session(self._ended)
         self._idling.start()
 
-    def _look_after(self) -> bool:
-        """While nobody waits: answer the board, let it hear of this host; whether to go on."""
-        if self._leading.acquire(blocking=False):
-            try:
-                self._drain()
-            finally:
-                self._leading.release()
-                with self._lock:
-                    self._outstanding.rouse_another()
-        return self._ended is None
+    def _break_off(self, error: Exception, now: float) -> None:
+        """The code of this host has failed: the session is over, and all who wait learn it."""
+        if self._ended is None:
+            _LOG.error("a session is over, as this host failed", exc_info=error)
+            self._give_up(f"this host failed: {type(error).__name__}: {error}", now)
 
-    def _drain(self) -> None:
-        """Take in all that has come, without waiting, and do what is due."""
-        while (datagram := self._link.receive(0.0)) is not None:
-            with self._lock:
-                self._requester.receive(datagram, self._clock())
-        with self._lock:
-            now = self._clock()
-            self._requester.expire(now)
-            self._turn(now)
+    def _give_up(self, why: str, now: float) -> None:
+        self._on_event(Ended(EndReason.CLOSED, Status.OK, why), now)

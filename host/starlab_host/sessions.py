@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.waiting import BeforeSending, Progress, Stop
+from starlab_host.waiting import BeforeSending, Progress, Stop, Stopped
 from starlab_spec.wire.frames import BoardStatus, HelloAck
 from starlab_spec.wire.transactions import Result, Transaction
 
@@ -41,6 +41,9 @@ class CommandSession(Protocol):
 
     def abort(self) -> None:
         """Stop what runs and what waits."""
+
+    def emergency_stop(self, timeout_s: float) -> Stopped:
+        """Stop it, drivers off, latched; StopUnconfirmed where the board does not say so."""
 
     def status(self) -> BoardStatus:
         """How the board is, beside the commands."""

@@ -56,6 +56,18 @@ class Stop:
                 self._wake = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A board that has confirmed an emergency stop."""
+
+    faults: int
+    """Its register FAULTS, read after the stop."""
+    message_id: int
+    """Under which it was stopped; 0 where commands are not numbered."""
+    unjournaled: str = ""
+    """Why the stop is not in the journal; empty: it is, or there is none."""
+
+
 class Call(NamedTuple):
     """A command as its caller asks for it. A named tuple, as one is made for every command."""
 
@@ -87,13 +99,15 @@ class Waiter:
         request: Number of the request whose STATUS it waits for, if that is it.
         news: Progress that it has not seen yet.
         stirred: Whether it should look at them.
+        until: When it stops waiting, in seconds; None: it has no time limit.
         was_hit: Whether an abort that was meant for another command may have stopped this one.
         wake: Held while the thread may sleep.
     """
 
-    __slots__ = ("message_id", "news", "outcome", "request", "stirred", "wake", "was_hit")
+    __slots__ = ("message_id", "news", "outcome", "request", "stirred", "until", "wake", "was_hit")
 
-    def __init__(self) -> None:
+    def __init__(self, until: float | None = None) -> None:
+        self.until = until
         self.message_id: int | None = None
         self.request: int | None = None
         self.outcome: bytes | BoardStatus | StarlabHostError | None = None
@@ -114,6 +128,17 @@ class Waiter:
         """The progress that it has not seen yet."""
         news, self.news = self.news, []
         return news
+
+    def is_late(self, clock: Callable[[], float]) -> bool:
+        """Whether its time limit is over."""
+        return self.until is not None and clock() >= self.until
+
+    def sleep(self, clock: Callable[[], float]) -> None:
+        """Sleep until somebody rouses it, or its time limit is over."""
+        if self.until is None:
+            self.wake.acquire()
+        else:
+            self.wake.acquire(timeout=max(self.until - clock(), 0.0))
 
     def rouse(self) -> None:
         """Let the thread look around, if it sleeps."""

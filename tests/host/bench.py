@@ -7,7 +7,8 @@ from typing import Any
 from starlab_host.board import Board
 from starlab_host.chip import Chip
 from starlab_host.link_statistics import LinkStatistics
-from starlab_host.waiting import Progress, Stop
+from starlab_host.stopping import STOP, confirmed
+from starlab_host.waiting import Progress, Stop, Stopped
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import BoardStatus
@@ -57,6 +58,9 @@ class DirectSession:
 
     def abort(self) -> None:
         self.aborts += 1
+
+    def emergency_stop(self, timeout_s: float) -> Stopped:
+        return Stopped(confirmed(self.board.execute(STOP.transactions)), 0)
 
     def status(self) -> BoardStatus:
         return BoardStatus(1, lifetime_pulses=self.board.lifetime_pulses, faults=self.board.faults)

@@ -82,7 +82,7 @@ def raising(error: Exception) -> Callable[[], None]:
     return act
 
 
-def fail_after_pulses(bench: Bench, act: Callable[[], None]) -> None:
+def fail_after_pulses(bench: Bench, act: Callable[[], object]) -> None:
     """Do something before the command that follows the first one with pulses."""
     has_pulsed = False
 

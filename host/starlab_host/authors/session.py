@@ -18,13 +18,16 @@ from starlab_host.effects import changes_chip
 from starlab_host.errors import (
     BoardAway,
     HandshakeRefused,
+    LinkError,
     LinkLost,
     OutcomeUnknown,
     SessionEnded,
+    StopUnconfirmed,
 )
 from starlab_host.link_statistics import LinkStatistics, RoundTrips
 from starlab_host.links import AuthorsAddress, AuthorsLink, ConnectionGone
-from starlab_host.waiting import BeforeSending, Progress, Stop
+from starlab_host.stopping import STOP, confirmed, unconfirmed
+from starlab_host.waiting import BeforeSending, Progress, Stop, Stopped
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import MEMORY_BYTES
 from starlab_spec.registers import register
@@ -60,6 +63,8 @@ class AuthorsSession:
         self._identity = identity_of(address)
         self._board = AuthorsBoard(link, self._identity, channels)
         self._session_id = session_id
+        self._queue = threading.Lock()
+        """Held by the thread whose command is next: it may still have to write that down."""
         self._turn = threading.Lock()
         """Held by the one thread that uses the link."""
         self._message_id = 1
@@ -172,30 +177,61 @@ class AuthorsSession:
             return self._aborts != aborts or (stop is not None and stop.requested)
 
         control = Control(stopped, report)
-        with self._turn:
+        with self._queue:
             self._check_open()
             number = self._message_id
             if before_sending is not None:
                 before_sending(number, encode_transactions(transactions))
             if not (read_only or dry_run):
                 self._message_id += 1
-            self._executing = number
-            requests, began_at = self._link.requests, time.monotonic()
-            pulses = self._board.pulses
-            try:
-                results = self._board.execute(transactions, control, dry_run=dry_run)
-            except ConnectionGone as error:
-                self._end(str(error))
-                if self._link.requests > requests and changes_chip(transactions):
-                    message = f"{error}. It may have been executed: read back"
-                    in_doubt = [(number, describe(transactions))]
-                    given = self._board.pulses - pulses
-                    raise OutcomeUnknown(message, in_doubt, pulses=given) from error
-                raise LinkLost(str(error)) from error
-            finally:
-                self._executing = 0
-            self._round_trips.add(time.monotonic() - began_at)
-            return results
+            self._turn.acquire()
+        try:
+            self._check_open()
+            return self._run(number, transactions, control, dry_run=dry_run)
+        finally:
+            self._turn.release()
+
+    def _run(
+        self, number: int, transactions: Sequence[Transaction], control: Control, *, dry_run: bool
+    ) -> list[Result]:
+        self._executing = number
+        requests, began_at = self._link.requests, time.monotonic()
+        pulses = self._board.pulses
+        try:
+            results = self._board.execute(transactions, control, dry_run=dry_run)
+        except ConnectionGone as error:
+            self._end(str(error))
+            if self._link.requests > requests and changes_chip(transactions):
+                message = f"{error}. It may have been executed: read back"
+                in_doubt = [(number, describe(transactions))]
+                given = self._board.pulses - pulses
+                raise OutcomeUnknown(message, in_doubt, pulses=given) from error
+            raise LinkLost(str(error)) from error
+        finally:
+            self._executing = 0
+        self._round_trips.add(time.monotonic() - began_at)
+        return results
+
+    def emergency_stop(self, timeout_s: float) -> Stopped:
+        """Stop what runs, take the driving rails to their lowest codes and latch it here.
+
+        Waits for no call but the one that uses the link, which ends after its row or sample.
+
+        Raises:
+            StopUnconfirmed: That one has not ended in time, or the connection is over.
+        """
+        self._aborts += 1
+        if not self._turn.acquire(timeout=timeout_s):
+            raise unconfirmed(timeout_s)
+        try:
+            self._check_open()
+            unstopped = Control(lambda: False, lambda *_: None)
+            results = self._run(0, STOP.transactions, unstopped, dry_run=False)
+        except (LinkError, OutcomeUnknown) as error:
+            raise StopUnconfirmed(str(error)) from error
+        finally:
+            self._turn.release()
+        return Stopped(confirmed(results), 0)
 
     def abort(self) -> None:
         """Stop what runs between two rows or samples, and what waits before it begins.

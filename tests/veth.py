@@ -54,6 +54,17 @@ def _wait_until_it_carries(name: str) -> None:
         time.sleep(0.001)
 
 
+def hear_all(name: str) -> None:
+    """Have an interface take packets that are addressed to others, too: promiscuous."""
+    _ip(f"link set {name} promisc on")
+
+
+def packet(target: bytes, sender: bytes, content: bytes, *, vlan: int | None = None) -> bytes:
+    """A whole Ethernet packet of ours; with a number, of a virtual network."""
+    tag = b"" if vlan is None else b"\x81\x00" + vlan.to_bytes(2, "big")
+    return target + sender + tag + bytes.fromhex("88b5") + content
+
+
 def _ip(arguments: str) -> None:
     try:
         subprocess.run(["ip", *arguments.split()], check=True, capture_output=True, text=True)

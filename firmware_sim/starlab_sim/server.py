@@ -71,7 +71,9 @@ class BoardServer:
         network = Network(time.monotonic) if network is None else network
         self._board = board
         self._clock = network.clock
-        self._responder: Responder[Sender] = Responder(board, rng=rng)
+        self._responder: Responder[Sender] = Responder(
+            board, rng=rng, is_shared=lambda sender: sender[0].shared
+        )
         self._junction = Junction(ports)
         self._datagrams = FaultySocket(self._junction, network)
         self._stopping = False

@@ -1,13 +1,14 @@
 """From the address of a board to the board. Keeps no connection: whoever connects owns it."""
 
 from collections.abc import Callable, Mapping
+from errno import EBUSY
 from pathlib import Path
 
 from starlab_host.authors import AuthorsSession, identity_of
 from starlab_host.board import Board
 from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
-from starlab_host.errors import BoardAway
+from starlab_host.errors import BoardAway, InUse
 from starlab_host.journal import Journal
 from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import AuthorsAddress, parse_address
@@ -59,7 +60,8 @@ def connect(
             nothing to capture, as on that way no frames travel.
         OSError: The capture cannot be written.
         BoardAway: Nobody answers there.
-        HandshakeRefused: The board does not want a session.
+        HandshakeRefused: The board does not want a session; or (InUse) another process has the
+            line to it.
         JournalError: The journal cannot be written.
         CalibrationError: The board's calibration is malformed.
     """
@@ -74,6 +76,8 @@ def connect(
         try:
             link = address.open()
         except OSError as error:
+            if error.errno == EBUSY:
+                raise InUse(url, error.strerror or "in use") from error
             raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
         if capture is not None:
             link = captured(link, capture)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from starlab_host.errors import BoardAway
 from starlab_host.links import EthernetAddress, UdpAddress
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES
-from starlab_host.links.ethernet import BROADCAST, packet_address, packet_socket
+from starlab_host.links.ethernet import BROADCAST, packet_address, packet_socket, receive_packet
 from starlab_host.links.interfaces import interfaces
 from starlab_spec.wire import Frame, FrameType, WireError, decode_frame, encode_frame
 from starlab_spec.wire.codec import decode_json
@@ -129,8 +129,10 @@ class _EthernetCaller:
         self._socket.sendto(datagram, packet_address(self._interface, BROADCAST))
 
     def listen(self) -> tuple[str, bytes]:
-        datagram, (_, _, _, _, sender) = self._socket.recvfrom(LONGEST_DATAGRAM_BYTES)
-        return str(EthernetAddress(self._interface, sender)), datagram
+        packet = receive_packet(self._socket)
+        if packet is None:
+            raise BlockingIOError
+        return str(EthernetAddress(self._interface, packet[1])), packet[0]
 
 
 def _everywhere() -> list[str]:

@@ -4,6 +4,7 @@
     ├── LinkError              the way to the board failed: it was surely not executed
     │   ├── BoardAway          nobody answers there
     │   ├── HandshakeRefused   the board does not want a session: status and its own words
+    │   │   └── InUse          another process has the line to the board: which
     │   ├── LinkLost           an open session's board does not answer any more
     │   └── SessionEnded       closed, fenced by a newer lease, or the board restarted
     ├── OutcomeUnknown         commands that may or may not have been executed: read back
@@ -60,6 +61,14 @@ class HandshakeRefused(LinkError):
         self.detail = detail
         name = status.name if isinstance(status, Status) else f"status {status}"
         super().__init__(f"the board refused the session: {detail} ({name})")
+
+
+class InUse(HandshakeRefused):
+    """Another process of this machine has the line to the board; the board was not asked."""
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(Status.BUSY, detail)
+        self.args = (f"{url} is {detail}",)
 
 
 class LinkLost(LinkError):

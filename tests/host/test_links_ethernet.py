@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from tests.veth import mac_of, veth_pair
+from tests.veth import hear_all, mac_of, packet, veth_pair
 
 from starlab_host import BoardAway, connect
 from starlab_host.links import open_link
@@ -48,6 +48,25 @@ def test_packets_of_others_are_not_the_board_s(cable: tuple[str, str]) -> None:
         other.send(mac_of(here) + bytes.fromhex("020000000001 88b5") + b"board")
         assert link.receive(5.0) is None
         assert link.receive(5.0) == b"board"
+
+
+def test_what_the_board_says_to_others_is_not_for_this_host(cable: tuple[str, str]) -> None:
+    here, there = cable
+    hear_all(here)
+    board, host = mac_of(there), mac_of(here)
+    with (
+        closing(open_link(f"eth://{here}/{board.hex(':')}")) as link,
+        raw_socket(there) as wire,
+        raw_socket(here) as neighbour,
+    ):
+        for target in (bytes.fromhex("020000000077"), bytes.fromhex("01005e000001"), b"\xff" * 6):
+            wire.send(packet(target, board, b"for others"))
+        wire.send(packet(host, board, b"another network", vlan=5))
+        neighbour.send(packet(board, host, b"of this machine"))
+        link.send([b"its own"])
+        wire.send(packet(host, board, b"mine", vlan=0))
+        heard = [link.receive(1.0) for _ in range(6)]
+        assert [datagram for datagram in heard if datagram is not None] == [b"mine"]
 
 
 @pytest.mark.parametrize(

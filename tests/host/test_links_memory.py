@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from starlab_host import Chip, connect
+from starlab_host import Chip, InUse, connect
 from starlab_host.links import MemoryLink, MemoryNetwork, open_link
 from starlab_host.session import Session
 from starlab_sim import Board, Specimen
@@ -46,3 +46,12 @@ def test_a_way_that_loses_jumbo_frames_is_used_without_them(
         assert session.granted.payload_bytes == payload_bytes
         (result,) = session.execute([read_memory(0, 50_000)])
         assert result.data == bytes(50_000)
+
+
+def test_a_board_of_this_process_has_one_link_at_a_time(boards: dict[str, Board]) -> None:
+    with connect("memory:bench", boards=boards) as board:
+        with pytest.raises(InUse, match="memory:bench is in use by another link of this process"):
+            connect("memory:bench", boards=boards)
+        assert board.is_up()
+    with connect("memory:bench", boards=boards) as board:
+        assert board.is_up()

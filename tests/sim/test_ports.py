@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
-from tests.veth import mac_of, veth_pair
+from tests.veth import hear_all, mac_of, packet, veth_pair
 
 from starlab_sim.ports import EthernetPort, Junction, Port, PtyPort, UdpPort
 
@@ -132,6 +132,66 @@ def test_an_ethernet_port_answers_the_hardware_address() -> None:
         assert host.recv(2000) == to_host + b"answer"
 
 
+DISCOVER = b"SL\x10\x01 who is there"
+HELLO = b"SL\x10\x03 let me in"
+OTHER = bytes.fromhex("020000000077")
+GROUP = bytes.fromhex("01005e000001")
+ALL = b"\xff" * 6
+
+
+def test_an_ethernet_port_takes_what_is_for_the_board_and_nothing_else() -> None:
+    with (
+        veth_pair() as (here, there),
+        closing(EthernetPort(there)) as port,
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host,
+    ):
+        hear_all(there)
+        host.bind((here, 0x88B5))
+        board, sender = mac_of(there), mac_of(here)
+        for target in (OTHER, GROUP, ALL, sender):
+            host.send(packet(target, sender, HELLO))
+        for target in (OTHER, GROUP):
+            host.send(packet(target, sender, DISCOVER))
+        for target in (board, ALL):
+            host.send(packet(target, sender, DISCOVER, vlan=5))
+            host.send(packet(target, sender, DISCOVER, vlan=0xE005))
+        host.send(board + sender + bytes.fromhex("0800") + DISCOVER)
+        taken = [
+            packet(board, sender, HELLO),
+            packet(ALL, sender, DISCOVER),
+            packet(board, sender, b"a priority alone", vlan=0xE000),
+            packet(board, sender, b"padded".ljust(46, b"\0")),
+        ]
+        for one in taken:
+            host.send(one)
+        found = [datagram for datagram, _ in received(port, 4)]
+        assert found == [HELLO, DISCOVER, b"a priority alone", b"padded".ljust(46, b"\0")]
+        port.send(b"its own words", sender)
+        host.send(packet(board, sender, b"last"))
+        assert received(port, 1) == [(b"last", sender)]
+
+
+def test_of_what_is_sent_to_all_a_udp_port_takes_who_is_there_alone() -> None:
+    with (
+        closing(UdpPort("0.0.0.0", 0)) as port,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host,
+    ):
+        number = int(port.url.rpartition(":")[2])
+        host.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for target in ("127.255.255.255", "127.0.0.1"):
+            host.sendto(HELLO, (target, number))
+            host.sendto(DISCOVER, (target, number))
+        assert [datagram for datagram, _ in received(port, 3)] == [DISCOVER, HELLO, DISCOVER]
+
+
+def test_one_board_listens_on_an_interface() -> None:
+    with veth_pair() as (here, there), closing(EthernetPort(there)):
+        with pytest.raises(OSError, match=f"in use by process {os.getpid()} "):
+            EthernetPort(there)
+        EthernetPort(here).close()
+        EthernetPort(here).close()
+
+
 def test_an_interface_that_is_not_there_is_an_error_at_once() -> None:
     with pytest.raises(OSError, match="No such device"):
         EthernetPort("nowhere0")
@@ -139,6 +199,8 @@ def test_an_interface_that_is_not_there_is_an_error_at_once() -> None:
 
 class ListPort:
     """A port with datagrams to receive and those that were sent."""
+
+    shared = False
 
     def __init__(self, *coming: bytes) -> None:
         self.url = "list:"

@@ -97,6 +97,39 @@ def test_a_second_host_with_the_same_lease_has_to_wait_until_the_first_is_silent
     assert table.board.executed == [(1,)]
 
 
+def test_where_hosts_share_an_address_it_does_not_let_one_replace_the_other() -> None:
+    table = Table("line")
+    first, second = Host(table, "line"), Host(table, "line")
+    wish = Hello(client_name="bench")
+    granted = first.open(wish, nonce=5)
+    assert refusal([second.hello(nonce=6)]) == (
+        Status.BUSY,
+        "in use by 'bench' with the same lease epoch, 0",
+    )
+    assert codec.decode_hello_ack(first.hello(wish, nonce=5).payload) == granted
+    first.command(1, tr.start(1))
+    second.open(Hello(resume_session=granted.session_id), nonce=7)
+    assert second.session == granted.session_id
+    table.wait(3.1)
+    third = Host(table, "line")
+    assert third.open(nonce=8).session_id != granted.session_id
+    assert table.board.executed == [(1,)]
+
+
+def test_a_newer_lease_takes_the_board_also_from_a_shared_address() -> None:
+    table = Table("line")
+    Host(table, "line").open(Hello(lease_epoch=3), nonce=1)
+    Host(table, "line").open(Hello(lease_epoch=4), nonce=2)
+
+
+def test_where_each_host_has_an_address_of_its_own_it_replaces_its_own_session(
+    table: Table,
+) -> None:
+    first = Host(table)
+    granted = first.open(nonce=5)
+    assert first.open(nonce=6).session_id != granted.session_id
+
+
 def test_an_older_lease_is_fenced_by_name_and_value(table: Table) -> None:
     Host(table).open(Hello(lease_epoch=7))
     answer = Host(table, "old").hello(Hello(lease_epoch=6))

@@ -82,10 +82,13 @@ class Host:
 class Table:
     """A responder, its board, and the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *shared: str) -> None:
+        """Set it; several hosts speak from the addresses that are named."""
         self.now = 0.0
         self.board = CountingBoard()
-        self.responder: Responder[str] = Responder(self.board, rng=random.Random(1))
+        self.responder: Responder[str] = Responder(
+            self.board, rng=random.Random(1), is_shared=lambda name: name in shared
+        )
         self.slow = False
         """Whether commands execute only when `finish` is called."""
         self.running: Execution | None = None

@@ -1,4 +1,4 @@
-"""What a port is, and several ports in the shape of one socket. Knows no frame."""
+"""What a port is, and several ports in the shape of one socket. Knows the type of frames alone."""
 
 import contextlib
 import select
@@ -7,12 +7,20 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Final, Protocol
 
+from starlab_spec.wire.frames import FrameType
+
 LONGEST_DATAGRAM_BYTES: Final = 9216
 """More than the longest frame."""
+_TYPE_AT: Final = 3
+"""Where a frame has its type."""
 
 
 class Port(Protocol):
     """A connector of the board. It never waits."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several hosts, such as all processes of a machine, have one address here."""
 
     @property
     def url(self) -> str:
@@ -37,6 +45,11 @@ class Port(Protocol):
 
     def close(self) -> None:
         """Close it."""
+
+
+def is_discover(datagram: bytes) -> bool:
+    """Whether a datagram asks who is there: what is for every board that hears it."""
+    return datagram[_TYPE_AT : _TYPE_AT + 1] == bytes([FrameType.DISCOVER])
 
 
 Sender = tuple[Port, Hashable]

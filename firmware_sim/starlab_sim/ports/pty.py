@@ -23,6 +23,8 @@ class PtyPort:
         OSError: The system gives no pseudo-terminal.
     """
 
+    shared = True
+
     def __init__(self) -> None:
         self._line, self._host_end = os.openpty()
         tty.setraw(self._host_end)

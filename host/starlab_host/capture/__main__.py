@@ -100,7 +100,9 @@ def _replay(options: argparse.Namespace) -> int:
             raise _Stop(USAGE, str(error)) from error
         except NotEmulated as error:
             raise _Stop(REFUSED, str(error)) from error
-        except (LinkError, OSError) as error:
+        except OSError as error:
+            raise _Stop(BOARD, f"there is no way to {url}: {error.strerror}") from error
+        except LinkError as error:
             raise _Stop(BOARD, str(error)) from error
     _tell(found, as_json=options.json)
     return DONE if found.divergence is None else FAILED

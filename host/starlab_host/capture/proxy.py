@@ -1,6 +1,7 @@
 """A way to a board that others take and that is captured: listens on UDP, goes on by any cable.
 
-Alters and delays nothing. One host at a time: the board sees them all as one.
+Alters and delays nothing. One host at a time, as the board sees them all as one: what another one
+would hear from a board that is in use, it hears from here.
 """
 
 import contextlib
@@ -11,12 +12,16 @@ from typing import Any, Final
 
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, Link
 from starlab_host.links.udp import RECEIVE_BUFFER_BYTES
-from starlab_spec.wire.frames import SILENCE_S, FrameType
+from starlab_spec.wire.codec import decode_frame, decode_hello, encode_frame, encode_nak
+from starlab_spec.wire.errors import WireError
+from starlab_spec.wire.frames import SILENCE_S, Frame, FrameType, Nak
+from starlab_spec.wire.transactions import Status
 
 _LOOK_UP_S: Final = 0.1
 """So often at least both threads see whether they are to stop."""
 _TYPE_AT: Final = 3
 """Where a frame has its type."""
+_GREETS: Final = bytes([FrameType.HELLO])
 _BEGINS: Final = bytes([FrameType.HELLO_ACK])
 _ENDS: Final = (bytes([FrameType.BYE]), bytes([FrameType.RESET]))
 
@@ -57,6 +62,8 @@ class CaptureProxy:
         self._host: tuple[Any, ...] | None = None
         """Address of the host that spoke last."""
         self._has_session = False
+        self._client_name = ""
+        """What the host that spoke HELLO last calls itself."""
         self._heard_at = 0.0
 
     def stop(self) -> None:
@@ -83,11 +90,22 @@ class CaptureProxy:
         except OSError:  # none came, or a host that has gone sent word of it
             return
         now = self._clock()
+        greeting = _greeting(datagram)
         if self._has_session and host != self._host and now < self._heard_at + SILENCE_S:
-            return  # as the board would: in use
+            if greeting is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.sendto(self._refusal(greeting[0]), host)
+            return
+        if greeting is not None:
+            self._client_name = greeting[1]
         self._host = host
         self._heard_at = now
         self._link.send([datagram])
+
+    def _refusal(self, hello: Frame) -> bytes:
+        nak = Nak(Status.BUSY, f"in use by {self._client_name!r}, through the same capture")
+        refused = Frame(FrameType.NAK, message=hello.message, payload=encode_nak(nak))
+        return encode_frame(refused)
 
     def _carry_back(self) -> None:
         """Datagrams of the board to the host that has it."""
@@ -104,3 +122,14 @@ class CaptureProxy:
                 self._has_session = False
             with contextlib.suppress(OSError):
                 self._socket.sendto(datagram, host)
+
+
+def _greeting(datagram: bytes) -> tuple[Frame, str] | None:
+    """A HELLO and what its host calls itself; None for anything else."""
+    if datagram[_TYPE_AT : _TYPE_AT + 1] != _GREETS:
+        return None
+    try:
+        frame = decode_frame(datagram)
+        return frame, decode_hello(frame.payload).client_name
+    except WireError:
+        return None

@@ -6,6 +6,7 @@ Linux only, and only for processes with the capability CAP_NET_RAW.
 import contextlib
 import re
 import socket
+import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ BROADCAST: Final = b"\xff" * 6
 _URL: Final = re.compile(
     r"eth://(?P<interface>[^/?#\s]{1,15})/(?P<mac>[0-9a-f]{2}(:[0-9a-f]{2}){5})", re.IGNORECASE
 )
+_TO_US: Final = 0
+"""PACKET_HOST of linux/if_packet.h: addressed to the interface that it came in by."""
+_SOL_PACKET: Final = 263
+_PACKET_AUXDATA: Final = 8
+_AUXDATA: Final = struct.Struct("=IIIHHHH")
+"""struct tpacket_auxdata: status, lengths and offsets, VLAN tag, its type."""
+_VLAN_VALID: Final = 1 << 4
+_VLAN_NUMBER: Final = 0xFFF
 _NO_CAPABILITY: Final = (
     "raw Ethernet needs the capability CAP_NET_RAW: run as root, or give it to the interpreter "
     "with `setcap cap_net_raw+ep`"
@@ -88,10 +97,10 @@ class EthernetLink:
         """The next datagram of the board; None if none came in that time or less."""
         try:
             self._socket.settimeout(timeout_s)
-            datagram, (_, _, _, _, sender) = self._socket.recvfrom(LONGEST_DATAGRAM_BYTES)
+            packet = receive_packet(self._socket)
         except OSError:
             return None
-        return datagram if sender == self._mac else None
+        return packet[0] if packet is not None and packet[1] == self._mac else None
 
     def close(self) -> None:
         """Close the socket."""
@@ -101,6 +110,26 @@ class EthernetLink:
 def packet_address(interface_name: str, mac: bytes) -> tuple[str, int, int, int, bytes]:
     """Where a packet goes, as a packet socket takes it."""
     return (interface_name, ETHERTYPE, 0, 0, mac)
+
+
+def receive_packet(packets: socket.socket) -> tuple[bytes, bytes] | None:
+    """What a packet socket has received and the address of its sender; None: it is for others.
+
+    A promiscuous interface, a hub or a trunk brings what is addressed to others, and what is of
+    another virtual network.
+
+    Raises:
+        OSError: Nothing has come.
+    """
+    datagram, beside, _, (_, _, kind, _, sender) = packets.recvmsg(
+        LONGEST_DATAGRAM_BYTES, socket.CMSG_SPACE(_AUXDATA.size)
+    )
+    for level, what, data in beside:
+        if (level, what) == (_SOL_PACKET, _PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
+            status, _, _, _, _, tag, _ = _AUXDATA.unpack_from(data)
+            if status & _VLAN_VALID and tag & _VLAN_NUMBER:
+                return None
+    return (datagram, sender) if kind == _TO_US else None
 
 
 def packet_socket(interface_name: str) -> socket.socket:
@@ -117,6 +146,7 @@ def packet_socket(interface_name: str) -> socket.socket:
     except PermissionError:
         raise PermissionError(EPERM, _NO_CAPABILITY) from None
     try:
+        made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         made.bind((interface_name, ETHERTYPE))
     except OSError:
         made.close()

@@ -7,8 +7,10 @@ import heapq
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from errno import EBUSY
 from typing import Final, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -95,7 +97,7 @@ class MemoryAddress:
 
 
 class MemoryLink:
-    """A link to a board in this process.
+    """A link to a board in this process: one at a time, until it is closed.
 
     Args:
         board: What executes the commands.
@@ -107,6 +109,9 @@ class MemoryLink:
     Attributes:
         cut: While true, the network loses everything.
         responder: The board's side of the protocol, to look at.
+
+    Raises:
+        OSError: EBUSY: another link to this board is open.
     """
 
     window = DEFAULT_WINDOW
@@ -120,6 +125,7 @@ class MemoryLink:
         silence_s: float = SILENCE_S,
         payload_bytes: int = MAX_PAYLOAD_BYTES,
     ) -> None:
+        _claim(board, self)
         self.payload_bytes = payload_bytes
         self.cut = False
         self._board = board
@@ -157,7 +163,10 @@ class MemoryLink:
                     self._changed.wait(max(min(end if due is None else due, end) - now, 0.0))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Let another link have the board."""
+        with _CLAIMING:
+            if _claimed(self._board) is self:
+                del _CLAIMS[self._board]
 
     def _carry(self, datagram: bytes, way: list[tuple[int, bytes]]) -> None:
         network, rng = self._network, self._rng
@@ -207,3 +216,22 @@ class MemoryLink:
         return self._board.execute(
             work.transactions, dry_run=work.dry_run, aborted=aborted, progress=progress
         )
+
+
+_CLAIMING: Final = threading.Lock()
+_CLAIMS: Final[weakref.WeakKeyDictionary[ExecutingBoard, weakref.ref[MemoryLink]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The open link of each board: what the system keeps for the devices of all processes."""
+
+
+def _claimed(board: ExecutingBoard) -> MemoryLink | None:
+    claim = _CLAIMS.get(board)
+    return None if claim is None else claim()
+
+
+def _claim(board: ExecutingBoard, link: MemoryLink) -> None:
+    with _CLAIMING:
+        if _claimed(board) is not None:
+            raise OSError(EBUSY, "in use by another link of this process")
+        _CLAIMS[board] = weakref.ref(link)

@@ -10,11 +10,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from errno import EIO
+from errno import EACCES, EAGAIN, EBUSY, EIO
 from typing import Final, Self
 
 import serial
 
+from starlab_host.links.holders import holder_of
 from starlab_spec.wire import cobs
 from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
 
@@ -29,6 +30,8 @@ _LOOK_UP_S: Final = 0.01
 """Longest wait inside pyserial, whose timeout is costly to change on some lines."""
 _WRITE_TIMEOUT_S: Final = 1.0
 """A line that takes nothing for so long is as good as cut."""
+_LOCKED: Final = (EAGAIN, EACCES)
+"""What a lock says that another process holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +76,15 @@ class SerialLink:
     """An open serial line.
 
     Payloads are smaller on a slower line, and few frames are in flight: what is on its way cannot
-    be overtaken.
+    be overtaken. Nobody else can open the line as long as it is open: two readers would each get a
+    part of what the board says.
 
     Args:
         port: Device or URL, as pyserial takes it.
         baud: Bits per second.
 
     Raises:
-        OSError: The port cannot be opened like this.
+        OSError: The port cannot be opened like this. EBUSY: it is in use, and by whom.
     """
 
     window = 4
@@ -89,10 +93,17 @@ class SerialLink:
         self.payload_bytes = _payload_bytes(baud)
         try:
             self._port = serial.serial_for_url(
-                port, baudrate=baud, timeout=_LOOK_UP_S, write_timeout=_WRITE_TIMEOUT_S
+                port,
+                baudrate=baud,
+                timeout=_LOOK_UP_S,
+                write_timeout=_WRITE_TIMEOUT_S,
+                exclusive=True,
             )
         except (serial.SerialException, ValueError) as error:
-            raise OSError(getattr(error, "errno", None) or EIO, str(error)) from error
+            number = getattr(error, "errno", None) or EIO
+            if number in _LOCKED and (holder := holder_of(port)) is not None:
+                raise OSError(EBUSY, f"in use by {holder}") from error
+            raise OSError(number, str(error)) from error
         self._deframer = cobs.Deframer()
         self._arrived: deque[bytes] = deque()
         self._reading = threading.Lock()

@@ -79,12 +79,20 @@ def negotiate(hello: Hello, proven_bytes: int = 0) -> Grant | Nak:
     )
 
 
-def refusal(hello: Hello, peer: Peer, holder: Holder[Peer] | None, newest_epoch: int) -> Nak | None:
+def refusal(
+    hello: Hello,
+    peer: Peer,
+    holder: Holder[Peer] | None,
+    newest_epoch: int,
+    *,
+    shared: bool = False,
+) -> Nak | None:
     """Why a HELLO whose terms are good may not have the board; None if it may.
 
     A lease as new as that of the open session may take its place only if it comes from the same
-    peer, or if the session has fallen silent. Epoch 0 is no lease: it passes as long as no lease
-    is in use.
+    peer, or if the session has fallen silent. Where several hosts share the address of a peer, as
+    they do on a serial line, it tells none from another. Epoch 0 is no lease: it passes as long as
+    no lease is in use.
     """
     in_use = holder.session.lease_epoch if holder is not None and not holder.silent else 0
     newest = max(newest_epoch if hello.lease_epoch else 0, in_use)
@@ -104,7 +112,7 @@ def refusal(hello: Hello, peer: Peer, holder: Holder[Peer] | None, newest_epoch:
     if (
         holder is not None
         and hello.lease_epoch == holder.session.lease_epoch
-        and peer != holder.peer
+        and (shared or peer != holder.peer)
         and not holder.silent
     ):
         return Nak(

@@ -56,10 +56,17 @@ class Responder(Generic[Peer]):
         board: What to tell about the board.
         rng: For session ids and jitter.
         silence_s: Silence of the session after which the board goes to SAFE.
+        is_shared: Whether several hosts may speak from an address: then nobody who does takes the
+            place of a session before it is silent, unless it resumes it.
     """
 
     def __init__(
-        self, board: BoardFacts, *, rng: random.Random, silence_s: float = SILENCE_S
+        self,
+        board: BoardFacts,
+        *,
+        rng: random.Random,
+        silence_s: float = SILENCE_S,
+        is_shared: Callable[[Peer], bool] = lambda _: False,
     ) -> None:
         self.frames_dropped = 0
         self.newest_epoch = 0
@@ -67,6 +74,7 @@ class Responder(Generic[Peer]):
         self._board = board
         self._rng = rng
         self._silence_s = silence_s
+        self._is_shared = is_shared
         self._holder: Holder[Peer] | None = None
         self._running: Execution | None = None
         self._safe_due: str | None = None
@@ -196,7 +204,10 @@ class Responder(Generic[Peer]):
             self._grant(holder, frame)
             return
         grant = negotiate(hello, self._probed.get(peer, 0))
-        no = grant if isinstance(grant, Nak) else refusal(hello, peer, holder, self.newest_epoch)
+        no = grant if isinstance(grant, Nak) else None
+        if no is None:
+            shared = self._is_shared(peer)
+            no = refusal(hello, peer, holder, self.newest_epoch, shared=shared)
         if self.held_by and no is None:
             no = Nak(Status.BUSY, f"in use by {self.held_by}")
         if no is not None:

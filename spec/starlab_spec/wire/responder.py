@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Generic
 
 from starlab_spec.wire.board_session import BoardSession, Grant
+from starlab_spec.wire.bounds import Rate, Recent
 from starlab_spec.wire.codec import (
     decode_ack,
     decode_frame,
@@ -80,12 +81,11 @@ class Responder(Generic[Peer]):
         self._safe_due: str | None = None
         self.held_by = ""
         """Who has the board without a session, so that none is granted."""
-        self._ended: dict[int, Nak] = {}
-        self._probed: dict[Peer, int] = {}
+        self._ended: Recent[int, Nak] = Recent(_ENDED_REMEMBERED)
+        self._probed: Recent[Peer, int] = Recent(_PROBED_REMEMBERED)
         """Payloads of probes that were answered, by who asked, latest last."""
         self._out: list[tuple[Peer, bytes]] = []
-        self._naks = NAKS_PER_S
-        self._naks_at = 0.0
+        self._naks = Rate(NAKS_PER_S)
 
     @property
     def in_use(self) -> bool:
@@ -182,10 +182,7 @@ class Responder(Generic[Peer]):
         )
         self._out.append((peer, encode_frame(answer)))
         if length > MAX_PAYLOAD_BYTES:
-            self._probed.pop(peer, None)
-            self._probed[peer] = length
-            if len(self._probed) > _PROBED_REMEMBERED:
-                del self._probed[next(iter(self._probed))]
+            self._probed.put(peer, length)
 
     def _state(self) -> BoardState:
         if self._running is not None:
@@ -203,11 +200,10 @@ class Responder(Generic[Peer]):
         if holder is not None and holder.was_opened_by(frame, peer):
             self._grant(holder, frame)
             return
-        grant = negotiate(hello, self._probed.get(peer, 0))
-        no = grant if isinstance(grant, Nak) else None
-        if no is None:
-            shared = self._is_shared(peer)
-            no = refusal(hello, peer, holder, self.newest_epoch, shared=shared)
+        grant = negotiate(hello, self._probed.get(peer) or 0)
+        newest, shared = self.newest_epoch, self._is_shared(peer)
+        refused = refusal(hello, peer, holder, newest, shared=shared)
+        no = grant if isinstance(grant, Nak) else refused
         if self.held_by and no is None:
             no = Nak(Status.BUSY, f"in use by {self.held_by}")
         if no is not None:
@@ -246,7 +242,7 @@ class Responder(Generic[Peer]):
     def _new_session_id(self) -> int:
         while True:
             session_id = self._rng.randrange(1, 1 << 32)
-            if session_id not in self._ended:
+            if self._ended.get(session_id) is None:
                 return session_id
 
     def _grant(self, holder: Holder[Peer], frame: Frame) -> None:
@@ -277,10 +273,7 @@ class Responder(Generic[Peer]):
     def _nak(self, frame: Frame, peer: Peer, nak: Nak, now: float) -> None:
         """Refuse a well-formed frame, rate-limited; never in answer to another NAK."""
         self.frames_dropped += 1
-        self._naks = min(NAKS_PER_S, self._naks + (now - self._naks_at) * NAKS_PER_S)
-        self._naks_at = now
-        if self._naks >= 1 and frame.type != FrameType.NAK:
-            self._naks -= 1
+        if frame.type != FrameType.NAK and self._naks.allows(now):
             self._refuse(frame, peer, nak)
 
     def _refuse(self, frame: Frame, peer: Peer, nak: Nak) -> None:
@@ -301,9 +294,7 @@ class Responder(Generic[Peer]):
         self._out += [(holder.peer, datagram) for datagram in session.datagrams(now)]
         self._out.append((holder.peer, self._word(kind, why, session.session_id)))
         self._holder = None
-        self._ended[session.session_id] = why
-        if len(self._ended) > _ENDED_REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+        self._ended.put(session.session_id, why)
         if self._running is not None:
             self._running.aborted = True
         self._safe_due = why.detail

@@ -284,6 +284,15 @@ class Board:
         """
         return self._rails.set(values)
 
+    def check_supplies(self, values: Mapping[str, float]) -> None:
+        """Refuse what :meth:`set_supplies` would, without sending anything.
+
+        Raises:
+            UnknownName: There is no such generator.
+            LimitExceeded: A value outside its safe operating area.
+        """
+        self._rails.codes(values)
+
     def set_supply_codes(
         self, codes: Mapping[str, int], *, requested: Mapping[str, float] | None = None
     ) -> list[SupplyState]:

@@ -4,8 +4,9 @@ Every call is checked as a whole before anything is sent, and is built from regi
 operations of the board alone. Never talks to a link, and knows nothing of how a board does it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -18,21 +19,21 @@ from starlab_host.cells import ArrayCells
 from starlab_host.commands import INFERENCE_WITH_HIDDEN, MaskedPulses
 from starlab_host.errors import BadArgument
 from starlab_host.results import FormReport, Inference, ProgramReport, Training, Vmm
+from starlab_host.setting_changes import SettingChange, setting_change
 from starlab_host.settings import (
     SETTING_ADDRESSES,
     Settings,
     SettingValue,
-    check_pulse_settings,
-    setting_writes,
     settings_of,
 )
 from starlab_spec import ARRAY1, ARRAY2, UnknownName, array_geometry
 from starlab_spec.operations import INFERENCE_RECORD, TRAINING_RECORD, PulseKind
-from starlab_spec.wire.transactions import Transaction, write_registers
+from starlab_spec.wire.transactions import Transaction
 
 Progress = Callable[[int, int], None]
 """Told how much is done, of how much: samples of a batch, cells of an array."""
 
+_AS_THEY_ARE: Final[Mapping[str, SettingValue]] = MappingProxyType({})
 _Command = Callable[[NDArray[np.uint8]], Sequence[Transaction]]
 
 METHODS: Final = ("write-verify", "open-loop", "stellar-cyclic")
@@ -59,7 +60,7 @@ class Chip:
         return settings_of(self._board.read_registers(SETTING_ADDRESSES))
 
     def change_settings(self, **changes: SettingValue) -> Settings:
-        """Change some settings, all or none of them: one command.
+        """Change some settings, all or none of them: one command, undone if the board refuses.
 
         Args:
             **changes: By the names of :class:`Settings`.
@@ -73,11 +74,7 @@ class Chip:
                 (Unsafe); nothing was sent.
             BadArgument: No number, no whole number, or no multiple of 50 ns.
         """
-        writes = setting_writes(self.settings(), changes)
-        check_pulse_settings(self._board.safe_area, changes)
-        if writes:
-            transactions = [write_registers(w.address, [w.word], mask=w.mask) for w in writes]
-            self._board.execute(transactions)
+        self._change(setting_change(self._board, changes))
         return self.settings()
 
     # cells
@@ -329,15 +326,18 @@ class Chip:
         labels: ArrayLike | None = None,
         targets: ArrayLike | None = None,
         layers: Sequence[int] = (1, 2),
+        settings: Mapping[str, SettingValue] = _AS_THEY_ARE,
         on_progress: Progress | None = None,
     ) -> Training:
-        """Learn a batch, one sample after the other, in order, with the settings as they are.
+        """Learn a batch, one sample after the other, in order.
 
         Args:
             inputs: As :meth:`infer` takes them.
             labels: Shape (batch,), 0..9: the targets are ``target_on`` and ``target_off``; or
             targets: shape (batch, 10), in output codes.
             layers: Which arrays are tuned.
+            settings: Changed before, in the same command, as by :meth:`change_settings`; they
+                stay. Where nothing was learned they are as they were.
             on_progress: Told of samples done.
 
         Raises:
@@ -360,20 +360,28 @@ class Chip:
         else:
             raise BadArgument("labels", "or targets: exactly one of them is needed")
         tuned = safety.check_layers(layers)
+        change = setting_change(self._board, settings)
         self._require_network()
-        records = run_batch(
-            self._board,
-            len(samples),
-            TRAINING_RECORD,
-            lambda part: commands.train(samples[part], wanted[part], tuned),
-            on_progress,
-        )
+
+        def learn(part: slice) -> list[Transaction]:
+            lesson = commands.train(samples[part], wanted[part], tuned)
+            return lesson if part.start else [*change.making, *lesson]
+
+        if not len(samples):
+            self._change(change)
+        with change.whole(self._board):
+            records = run_batch(self._board, len(samples), TRAINING_RECORD, learn, on_progress)
         outputs = records["outputs"].astype(np.int32)
         return Training(
             outputs=outputs,
             correct=outputs.argmax(axis=1) == classes,
             pulses=records["pulses"].astype(np.int64),
         )
+
+    def _change(self, change: SettingChange) -> None:
+        if change.making:
+            with change.whole(self._board):
+                self._board.execute(change.making)
 
     def _cells(self, array: int) -> ArrayCells:
         return ArrayCells(self._board, array_geometry(array))

@@ -131,6 +131,14 @@ class Rails:
             BoardRefused: The board does not want one of them; nothing was changed.
             NotReady: They are set, but one of them does not settle.
         """
+        return self._set(self.codes(values), values)
+
+    def codes(self, values: Mapping[str, float]) -> list[tuple[Channel, int]]:
+        """The codes that give values, in power-up order.
+
+        Raises:
+            UnknownName, LimitExceeded: As :meth:`set`.
+        """
         calibration = self.calibration
         codes = []
         for name, value in values.items():
@@ -139,7 +147,7 @@ class Rails:
             if calibration is not None:
                 code = calibration.code(channel, value)
             codes.append((channel, code))
-        return self._set(sorted(codes, key=lambda pair: pair[0].index), values)
+        return sorted(codes, key=lambda pair: pair[0].index)
 
     def set_codes(
         self, codes: Mapping[str, int], requested: Mapping[str, float] | None = None

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from starlab_host import safety
 from starlab_host.board import Board
 from starlab_host.cells import ArrayCells
 from starlab_host.chip import MAX_PULSES, Chip
@@ -18,11 +19,12 @@ from starlab_host.errors import BadArgument
 from starlab_host.formed import FORMED_LOWEST_uS
 from starlab_host.memory import SNAPSHOT
 from starlab_host.results import ProgramReport
+from starlab_host.setting_changes import setting_change
 from starlab_host.settings import SETTING_ADDRESSES, settings_of
-from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry, SnapshotError, UnknownName
+from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry, SnapshotError, UnknownName, array_geometry
 from starlab_spec.geometry import CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS, VIRGIN_MAX_uS
 from starlab_spec.snapshot import EXACT, READ, Snapshot, checksum, pack, unpack
-from starlab_spec.supplies import SUPPLIES
+from starlab_spec.supplies import CODE_MAX, SUPPLIES
 from starlab_spec.units import TICK_NS
 
 KINDS: Final = (EXACT, READ)
@@ -141,10 +143,11 @@ def restore_snapshot(
 ) -> RestoreReport:
     """Bring a board to what a snapshot holds.
 
-    An exact one on an emulated board: all of it or, if it is refused, nothing. Otherwise
-    thresholds, activation and scheme are set, the rails are brought up at their published settings,
-    cells are programmed by write-verify, and at last the other settings and the supplies are set;
-    if that fails on the way, it was done up to there. Cells that were virgin are left as they are.
+    An exact one on an emulated board: all of it or, if it is refused, nothing. Otherwise all that
+    it holds is checked; then thresholds, activation and scheme are set, the rails are brought up at
+    their published settings, cells are programmed by write-verify, and at last the other settings
+    and the supplies are set. If the board fails on the way, it was done up to there. Cells that
+    were virgin are left as they are.
 
     Args:
         board: The board. Others must not work with it meanwhile.
@@ -167,15 +170,20 @@ def restore_snapshot(
     wanted_uS = {array.number: _conductance_uS(file, array) for array in (ARRAY1, ARRAY2)}
     was_virgin = {array.number: _virgin(file, array) for array in (ARRAY1, ARRAY2)}
     settings, supplies = _settings(file), _supplies(file)
+    safety.check_tolerance(tolerance_uS)
+    safety.check_whole("max_pulses", max_pulses, 1, safety.PULSES_MAX, "pulses")
+    setting_change(board, settings)
+    board.check_supplies(supplies)
+    programmed = [n for n, virgin in was_virgin.items() if virgin.mean() <= _HALF]
+    if board.is_up():  # otherwise nothing can be read yet
+        for number in programmed:
+            ArrayCells(board, array_geometry(number)).require_formed()
     chip.change_settings(**{name: settings.pop(name) for name in _SET_FIRST if name in settings})
     board.bring_up()
     reports: dict[int, ProgramReport] = {}
-    for number, target_uS in wanted_uS.items():
-        virgin = was_virgin[number]
-        if virgin.mean() > _HALF:
-            continue
+    for number in programmed:
         now_uS = chip.read_conductance_uS(number)
-        target_uS = np.where(virgin, now_uS, target_uS)
+        target_uS = np.where(was_virgin[number], now_uS, wanted_uS[number])
         reports[number] = chip.program(
             number,
             target_uS.clip(CONDUCTANCE_MIN_uS, CONDUCTANCE_MAX_uS),
@@ -212,6 +220,8 @@ def _conductance_uS(file: Snapshot, array: ArrayGeometry) -> NDArray[np.float64]
     if cells is None or cells.shape != array.shape:
         found = "none" if cells is None else str(cells.shape)
         raise SnapshotError(f"has {_name(array)} of shape {found}, expected {array.shape}")
+    if cells.dtype.kind != "f" or not np.isfinite(cells).all():
+        raise SnapshotError(f"has {_name(array)} that are no finite numbers")
     return cells.astype(np.float64)
 
 
@@ -253,11 +263,13 @@ def _supplies(file: Snapshot) -> dict[str, float]:
             for channel, code in zip(SUPPLIES, kept["codes"], strict=True)
             if code is not None
         }
-    values = {channel.name: channel.value for channel in SUPPLIES}
-    try:
-        return {name: values[name](code) for name, code in codes.items()}
-    except KeyError as error:
-        raise SnapshotError(f"has a supply {error} that there is not") from error
+    channels = {channel.name: channel for channel in SUPPLIES}
+    for name, code in codes.items():
+        if name not in channels:
+            raise SnapshotError(f"has a supply {name!r} that there is not")
+        if type(code) is not int or not 0 <= code <= CODE_MAX:
+            raise SnapshotError(f"has {name} at {code!r}, expected a code 0..{CODE_MAX}")
+    return {name: channels[name].value(code) for name, code in codes.items()}
 
 
 def _member(file: Snapshot, name: str) -> dict[str, Any]:

@@ -47,15 +47,17 @@ async def train_step(board: OneBoard, request: Request, started: Started) -> Res
     inputs = body.array("inputs")
     body.one_of("labels", "targets")
     asked = body.parameters
+    settings = {}
+    if asked.settings is not None:
+        settings = asked.settings.model_dump(mode="json", exclude_none=True)
 
     def learn(link: Connection) -> Response:
-        if asked.settings is not None:
-            link.chip.change_settings(**asked.settings.model_dump(mode="json", exclude_none=True))
         training = link.chip.train_step(
             inputs,
             labels=body.arrays.get("labels"),
             targets=body.arrays.get("targets"),
             layers=asked.layers,
+            settings=settings,
         )
         return array_response(media, asdict(training), main="outputs")
 

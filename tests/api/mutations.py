@@ -138,8 +138,8 @@ RIGHT = (
 )
 """Of GET, those that take something."""
 
-SLOW = ("delay_s", "stall_s", "restart_after_pulses")
-"""What is right of them would last for all that follows."""
+LASTING = ("loss", "delay_s", "stall_s", "restart_after_pulses")
+"""What is right of them would be felt by all that follows."""
 DEEP = "[" * 500 + "]" * 500
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 1.5, -0.0, 1e308, 5e-324, 1 << 31, 1 << 63, 1 << 64, -(1 << 70),
@@ -215,7 +215,7 @@ def changed(value: Any) -> Iterator[tuple[str, Any]]:
         yield f"={dump(hostile)[:40].decode()}", hostile
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name in SLOW:
+            if name in LASTING:
                 continue
             rest = {key: other for key, other in value.items() if key != name}
             yield f".{name} left out", rest

@@ -40,7 +40,7 @@ class Bench:
                 request.method,
                 request.url,
                 content=request.content,
-                headers={name: text.encode("latin-1") for name, text in request.headers.items()},
+                headers=[(n.encode(), t.encode("latin-1")) for n, t in request.headers.items()],
             )
             if reply.status_code >= 500:
                 yield f"{request.about}: {reply.status_code} {reply.text[:200]}"

@@ -12,7 +12,9 @@ def _numbers(layers: object) -> object:
     """Layers as a query string has them: `1,2`, or `1` and `2` apart."""
     if isinstance(layers, str):
         layers = layers.split(",")
-    return [int(n) for n in layers] if isinstance(layers, list) else layers
+    if not isinstance(layers, list):
+        return layers
+    return [int(n) if isinstance(n, str) and n in ("1", "2") else n for n in layers]
 
 
 Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_numbers), Field(min_length=1)]

@@ -55,10 +55,12 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(emulator: Emulator) -> Iterator[Bench]:
+def bench() -> Iterator[Bench]:
+    emulator = Emulator()  # of its own: another server may have the others' session
     app = create_app(ServerSettings(boards=(emulator.url,)))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Bench(client)
+    emulator.kill()
 
 
 def test_every_call_that_takes_something_is_among_them(bench: Bench) -> None:

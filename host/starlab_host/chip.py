@@ -19,7 +19,7 @@ from starlab_host.cells import ArrayCells
 from starlab_host.commands import INFERENCE_WITH_HIDDEN, MaskedPulses
 from starlab_host.errors import BadArgument
 from starlab_host.results import FormReport, Inference, ProgramReport, Training, Vmm
-from starlab_host.setting_changes import SettingChange, setting_change
+from starlab_host.setting_changes import setting_change
 from starlab_host.settings import (
     SETTING_ADDRESSES,
     Settings,
@@ -74,7 +74,9 @@ class Chip:
                 (Unsafe); nothing was sent.
             BadArgument: No number, no whole number, or no multiple of 50 ns.
         """
-        self._change(setting_change(self._board, changes))
+        change = setting_change(self._board, changes)
+        with change.whole(self._board):
+            change.make(self._board)
         return self.settings()
 
     # cells
@@ -367,9 +369,9 @@ class Chip:
             lesson = commands.train(samples[part], wanted[part], tuned)
             return lesson if part.start else [*change.making, *lesson]
 
-        if not len(samples):
-            self._change(change)
         with change.whole(self._board):
+            if not len(samples):
+                change.make(self._board)
             records = run_batch(self._board, len(samples), TRAINING_RECORD, learn, on_progress)
         outputs = records["outputs"].astype(np.int32)
         return Training(
@@ -377,11 +379,6 @@ class Chip:
             correct=outputs.argmax(axis=1) == classes,
             pulses=records["pulses"].astype(np.int64),
         )
-
-    def _change(self, change: SettingChange) -> None:
-        if change.making:
-            with change.whole(self._board):
-                self._board.execute(change.making)
 
     def _cells(self, array: int) -> ArrayCells:
         return ArrayCells(self._board, array_geometry(array))

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from starlab_host.board import Board
-from starlab_host.errors import BoardRefused, Compliance
+from starlab_host.errors import BoardRefused, Compliance, NotFormed
 from starlab_host.settings import (
     SETTING_ADDRESSES,
     SettingValue,
@@ -29,17 +29,22 @@ class SettingChange:
     undoing: Sequence[Transaction]
     """Puts back what was there before, in the same order."""
 
+    def make(self, board: Board) -> None:
+        """Make it: one command."""
+        if self.making:
+            board.execute(self.making)
+
     @contextmanager
     def whole(self, board: Board) -> Iterator[None]:
-        """A block that executes :attr:`making`: where the board refuses, it is undone.
+        """A block that makes it, and goes on: where the board cannot go on, it is undone.
 
-        It stays where the board refused to go on with what had begun: after some samples were
-        learned with the new settings, in full or in part.
+        It stays where something was done with it: some samples learned, in full or in part.
         """
         try:
             yield
-        except BoardRefused as error:
-            if not error.done and not isinstance(error, Compliance) and self.undoing:
+        except (BoardRefused, NotFormed) as error:
+            has_begun = isinstance(error, BoardRefused) and error.done
+            if self.undoing and not has_begun and not isinstance(error, Compliance):
                 # up to the write that the board refused before, and refuses again
                 with board.putting_back(), suppress(BoardRefused):
                     board.execute(self.undoing)

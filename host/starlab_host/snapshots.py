@@ -175,10 +175,13 @@ def restore_snapshot(
     setting_change(board, settings)
     board.check_supplies(supplies)
     programmed = [n for n, virgin in was_virgin.items() if virgin.mean() <= _HALF]
-    if board.is_up():  # otherwise nothing can be read yet
-        for number in programmed:
-            ArrayCells(board, array_geometry(number)).require_formed()
-    chip.change_settings(**{name: settings.pop(name) for name in _SET_FIRST if name in settings})
+    first = {name: settings.pop(name) for name in _SET_FIRST if name in settings}
+    change = setting_change(board, first)
+    with change.whole(board):
+        change.make(board)
+        if board.is_up():  # otherwise nothing can be read yet
+            for number in programmed:
+                ArrayCells(board, array_geometry(number)).require_formed()
     board.bring_up()
     reports: dict[int, ProgramReport] = {}
     for number in programmed:

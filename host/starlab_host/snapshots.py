@@ -175,7 +175,7 @@ def restore_snapshot(
     setting_change(board, settings)
     board.check_supplies(supplies)
     programmed = [n for n, virgin in was_virgin.items() if virgin.mean() <= _HALF]
-    first = {name: settings.pop(name) for name in _SET_FIRST if name in settings}
+    first: dict[str, Any] = {n: settings.pop(n) for n in _SET_FIRST if n in settings}
     change = setting_change(board, first)
     with change.whole(board):
         change.make(board)

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from starlab_api.problems import BoardBusy, NotFound
 from starlab_api.settings import ServerSettings
+from starlab_api.stopping import StopOutcome, Stopper
 from starlab_host import (
     Board,
     BoardAway,
@@ -85,6 +86,12 @@ class BoardSlot:
         self._path = PathMemory()
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
         self._rim = ThreadPoolExecutor(_RIM_THREADS, thread_name_prefix=f"rim{number}")
+        self._stopper = Stopper(
+            f"stop{number}",
+            reach=self._reach,
+            noted=lambda call: contextlib.nullcontext() if journal is None else journal.noted(call),
+            timeout_s=settings.stop_timeout_s,
+        )
         self._writing = asyncio.Lock()
         self._lock = threading.Lock()
         self._attempt: Future[Connection] | None = None
@@ -158,6 +165,19 @@ class BoardSlot:
             with contextlib.suppress(StarlabHostError):
                 await self.at_once(lambda link: link.board.abort())
 
+    async def stop(self) -> StopOutcome:
+        """Stop the board, drivers off, latched. Waits for the board alone, and not for long."""
+        return await self._stopper.stop(CALL.get())
+
+    @property
+    def stop_is_pending(self) -> bool:
+        """Whether a stop was asked for that the board has not confirmed."""
+        return self._stopper.wanted
+
+    def withdraw_stop(self) -> None:
+        """A stop that is pending is wanted no longer."""
+        self._stopper.withdraw()
+
     @property
     def recovered(self) -> Recovery | None:
         """What became of commands in flight when the board was last lost; None: no journal."""
@@ -200,6 +220,7 @@ class BoardSlot:
         """Power an idle board down, and end the threads. Calls under way fail."""
         with self._lock:
             self._closed = True
+        self._stopper.close()
         if self._connection is not None:
             if not self._writing.locked():
                 self._power_down(self._connection)
@@ -238,52 +259,66 @@ class BoardSlot:
         connection = self._connection
         if connection is not None and not connection.board.is_closed:
             return connection
-        if connection is not None:
-            self._drop(connection)
-        with self._lock:
-            if self._connection is not None:
-                return self._connection
-            attempt = self._attempt
-            if attempt is None:
-                attempt = self._attempt = Future()
-                threading.Thread(target=self._connect, args=[attempt], daemon=True).start()
         try:
-            return attempt.result(self._settings.connect_timeout_s)
+            return self._reach().result(self._settings.connect_timeout_s)
         except TimeoutError:
             waited_s = self._settings.connect_timeout_s
             raise BoardAway(f"nobody answers at {self.url}; waited {waited_s:g} s") from None
 
+    def _reach(self) -> Future[Connection]:
+        """The attempt that is under way, or that begins now; or the connection that there is."""
+        connection = self._connection
+        if connection is not None and connection.board.is_closed:
+            self._drop(connection)
+        with self._lock:
+            attempt = self._attempt
+            if self._connection is not None:
+                attempt = Future()
+                attempt.set_result(self._connection)
+            elif attempt is None:
+                attempt = Future()
+                threading.Thread(target=self._connect, args=[attempt], daemon=True).start()
+                self._attempt = attempt
+            return attempt
+
     def _connect(self, attempt: Future[Connection]) -> None:
         """One attempt, which all calls that need the board meanwhile wait for."""
-        found_before = self.recovered
         try:
-            board = connect(
-                self.url,
-                client_name=_CLIENT_NAME,
-                journal=self._journal,
-                capture=self._settings.capture_of(self.number),
-                area_of=self._settings.limits.of,
-                calibrations=self.calibrations,
-                path=self._path,
-            )
+            connection = self._meet()
         except BaseException as error:
             with self._lock:
                 self._attempt = None
             attempt.set_exception(error)
             return
-        found = self.recovered
-        if found is not None and found is not found_before:
-            self._log_recovery(found)
         with self._lock:
             self._attempt = None
-            self._note_identity(board)
-            self._connection = connection = Connection(board, Chip(board))
-            for widened in board.safe_area.widened:
-                _log.warning("%s: WIDER SAFE OPERATING AREA: %s", self.url, widened)
+            self._connection = connection
             closed = self._closed
         attempt.set_result(connection)
         if closed:
-            board.close()
+            connection.board.close()
+
+    def _meet(self) -> Connection:
+        """Connect; the emergency stop reaches the board as soon as its session is open."""
+        found_before = self.recovered
+        board = connect(
+            self.url,
+            client_name=_CLIENT_NAME,
+            journal=self._journal,
+            capture=self._settings.capture_of(self.number),
+            area_of=self._settings.limits.of,
+            calibrations=self.calibrations,
+            path=self._path,
+            opened=self._stopper.meet,
+        )
+        self._stopper.meet(board)
+        found = self.recovered
+        if found is not None and found is not found_before:
+            self._log_recovery(found)
+        for widened in board.safe_area.widened:
+            _log.warning("%s: WIDER SAFE OPERATING AREA: %s", self.url, widened)
+        self._note_identity(board)
+        return Connection(board, Chip(board))
 
     def _log_recovery(self, found: Recovery) -> None:
         _log.warning(

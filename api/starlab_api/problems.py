@@ -13,6 +13,7 @@
     ├── ForeignHost             the request is for a host that is not this server: 403
     ├── ForeignOrigin           the request comes from somebody else's web page: 403
     ├── BodyTooLarge            more bytes than the server takes: 413
+    ├── NotStopped              an emergency stop that the board has not confirmed: 504
     ├── BoardBusy               another call holds the board: 409
     ├── KeyInUse, KeyReused     Idempotency-Key: still running, 409; with another body, 422
 
@@ -76,6 +77,7 @@ _TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.OUTCOME_UNKNOWN: (502, "It is not known what was executed"),
     ProblemKind.SERVER_BUSY: (503, "The server has too much to do"),
     ProblemKind.TOO_SLOW: (408, "The request did not come in time"),
+    ProblemKind.STOP_UNCONFIRMED: (504, "The board has not confirmed that it is stopped"),
     ProblemKind.UNSUPPORTED: (409, "The board cannot do that"),
     ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "The body's media type is not taken here"),
 }
@@ -195,6 +197,13 @@ class BodyTooLarge(ApiProblem):
     def __init__(self, size: int, limit: int) -> None:
         detail = f"a body of {size} bytes is above the {limit} bytes limit"
         super().__init__(ProblemKind.BODY_TOO_LARGE, detail, value=size, limit=limit, unit="bytes")
+
+
+class NotStopped(ApiProblem):
+    """The board has not confirmed an emergency stop."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ProblemKind.STOP_UNCONFIRMED, detail, faults=[], confirmed=False)
 
 
 class BoardBusy(ApiProblem):

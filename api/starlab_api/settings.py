@@ -92,6 +92,8 @@ class ServerSettings:
     """How long a call waits for a board that another call holds."""
     connect_timeout_s: float = 1.5
     """How long a call waits for a board that is away; the attempt goes on for the next call."""
+    stop_timeout_s: float = 1.0
+    """How long a board has to confirm an emergency stop before the caller is told so."""
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     """What clients may take of it."""
     body_limit_bytes: int = 256 * 2**20

@@ -138,6 +138,7 @@ def _view(
             "capabilities": None if slot.identity is None else _capabilities(slot.identity),
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
             "faults": [] if status is None else _faults(status.faults),
+            "stop_pending": slot.stop_is_pending,
             "link": None if statistics is None else _link(statistics),
             "in_doubt": [command_view(entry) for entry in in_doubt],
             "recovered": None if slot.recovered is None else _recovered(slot.recovered),

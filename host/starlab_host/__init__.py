@@ -30,6 +30,7 @@ from starlab_host.errors import (
     OutcomeUnknown,
     SessionEnded,
     StarlabHostError,
+    StopUnconfirmed,
 )
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery
@@ -51,7 +52,8 @@ from starlab_host.results import (
 )
 from starlab_host.safety import cell_mask, check_indices
 from starlab_host.settings import Settings
-from starlab_host.waiting import Stop
+from starlab_host.stopping import fault_names
+from starlab_host.waiting import Stop, Stopped
 from starlab_host.work import Done, Extent, Work, so_far
 
 __all__ = [
@@ -103,6 +105,8 @@ __all__ = [
     "Settings",
     "StarlabHostError",
     "Stop",
+    "StopUnconfirmed",
+    "Stopped",
     "SupplyState",
     "TimeParts",
     "Training",
@@ -115,6 +119,7 @@ __all__ = [
     "check_indices",
     "connect",
     "discover",
+    "fault_names",
     "level",
     "so_far",
 ]

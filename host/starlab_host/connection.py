@@ -31,6 +31,7 @@ def connect(
     area_of: Callable[[str], SafeArea] = lambda serial: SafeArea.shipped(),
     calibrations: CalibrationStore | None = None,
     path: PathMemory | None = None,
+    opened: Callable[[NumberedSession], None] = lambda session: None,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -54,6 +55,8 @@ def connect(
             are set by it.
         path: What is known of the way to the board from connections before. Who connects again
             after a loss gives the same: where large frames do not get through, smaller ones do.
+        opened: Told of each session as soon as it is open, before anything is done with it: an
+            emergency stop needs no more.
 
     Raises:
         ValueError: The URL has another form, or the file to continue is no capture; or there is
@@ -70,6 +73,11 @@ def connect(
         raise ValueError(f"{address} cannot be captured: no frames travel there")
 
     def open_session(resume_session: int = 0) -> NumberedSession:
+        session = begin_session(resume_session)
+        opened(session)
+        return session
+
+    def begin_session(resume_session: int) -> NumberedSession:
         if isinstance(address, AuthorsAddress):
             channels = area_of(identity_of(address)["serial"]).channels
             return AuthorsSession.open(address, resume_session=resume_session, channels=channels)

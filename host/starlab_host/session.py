@@ -12,7 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Final, Self
 
-from starlab_host.errors import LinkError, OutcomeUnknown, StarlabHostError, StopUnconfirmed
+from starlab_host.errors import (
+    LinkError,
+    OutcomeUnknown,
+    SessionEnded,
+    StarlabHostError,
+    StopUnconfirmed,
+)
 from starlab_host.idle_thread import IdleThread
 from starlab_host.leading import Leading
 from starlab_host.link_failures import failure_of, no_session
@@ -172,8 +178,8 @@ class Session:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the session is over."""
-        return self._ended is not None
+        """Whether the session is over, or about to be: every call fails."""
+        return self._ended is not None or self._requester.state is RequesterState.CLOSING
 
     @property
     def statistics(self) -> LinkStatistics:
@@ -333,6 +339,8 @@ class Session:
     def _check_open(self) -> None:
         if self._ended is not None:
             raise failure_of(self._ended, self._requester, None, {}, self._clock())
+        if self._requester.state is RequesterState.CLOSING:
+            raise SessionEnded(EndReason.CLOSED.value)
 
     def _await(self, waiter: Waiter) -> bytes | BoardStatus | None:
         """Wait until something has come; returns the outcome, if that is it."""

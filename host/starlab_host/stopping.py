@@ -52,7 +52,7 @@ def confirmed(results: Sequence[Result]) -> int:
 def unconfirmed(timeout_s: float) -> StopUnconfirmed:
     """The error for a board that has not answered in time."""
     return StopUnconfirmed(
-        f"the stop was sent, but the board has not confirmed it within {timeout_s:g} s"
+        f"the stop was sent, but the board has not confirmed it within {timeout_s:.2g} s"
     )
 
 

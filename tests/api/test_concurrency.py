@@ -58,7 +58,11 @@ def test_a_second_writer_is_told_that_the_board_is_busy(
 
 
 def test_the_emergency_stop_ends_what_runs(hasty: TestClient, learning: Future[Response]) -> None:
-    assert hasty.post("/emergency-stop").json() == {"faults": ["emergency_stop"]}
+    assert hasty.post("/emergency-stop").json() == {
+        "faults": ["emergency_stop"],
+        "confirmed": True,
+        "detail": "",
+    }
     stopped = learning.result()
     assert stopped.status_code == 409
     assert stopped.json()["type"] in ("aborted", "fault-latched")

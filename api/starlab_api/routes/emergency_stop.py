@@ -4,20 +4,23 @@ from fastapi import APIRouter
 
 from starlab_api.boards import Connection
 from starlab_api.dependencies import OneBoard
-from starlab_contract import Faults
+from starlab_api.problems import NotStopped
+from starlab_contract import Faults, Stopped
 
 router = APIRouter(prefix="/boards/{board_id}/emergency-stop", tags=["boards"])
 
 
 @router.post("")
-async def emergency_stop(board: OneBoard) -> Faults:
-    """Stop what runs, switch all drivers off and latch it."""
+async def emergency_stop(board: OneBoard) -> Stopped:
+    """Stop what runs, switch all drivers off and latch it.
 
-    def stop(link: Connection) -> list[str]:
-        link.board.emergency_stop()
-        return list(link.board.faults())
-
-    return Faults(faults=await board.at_once(stop))
+    200: the board has confirmed it. 504 `stop-unconfirmed`: it has not within a second, and the
+    server goes on trying until it does, or somebody clears the stop.
+    """
+    outcome = await board.stop()
+    if not outcome.confirmed:
+        raise NotStopped(outcome.detail)
+    return Stopped(faults=list(outcome.faults), confirmed=True, detail=outcome.detail)
 
 
 @router.delete("")
@@ -29,4 +32,5 @@ async def clear_emergency_stop(board: OneBoard) -> Faults:
         link.board.bring_up()
         return list(link.board.faults())
 
+    board.withdraw_stop()
     return Faults(faults=await board.write(clear))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ServerError,
         ServerFailed,
         StarlabError,
+        StopUnconfirmed,
     )
     from starlab.learning import learn, learn_async, prepare, prepare_async
     from starlab.published import load_published, save_published
@@ -72,6 +73,7 @@ __all__ = [
     "ServerFailed",
     "Snapshots",
     "StarlabError",
+    "StopUnconfirmed",
     "Training",
     "TrainingStep",
     "learn",

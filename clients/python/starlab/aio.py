@@ -42,6 +42,7 @@ from starlab_contract import (
     ProgramReply,
     Register,
     Settings,
+    Stopped,
     Supplies,
 )
 from starlab_contract import Board as BoardInfo
@@ -186,7 +187,7 @@ class AsyncBoard:
         """Replace the masked bits of a register."""
         return await self.send(calls.write_register(self.id, address, value, mask))
 
-    async def emergency_stop(self) -> Faults:
+    async def emergency_stop(self) -> Stopped:
         """Switch all drivers off, now."""
         return await self.send(calls.emergency_stop(self.id))
 

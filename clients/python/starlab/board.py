@@ -26,6 +26,7 @@ from starlab_contract import (
     ProgramReply,
     Register,
     Settings,
+    Stopped,
     Supplies,
 )
 from starlab_contract import Board as BoardInfo
@@ -237,7 +238,7 @@ class Board:
         """Replace the masked bits of a register."""
         return self.send(calls.write_register(self.id, address, value, mask))
 
-    def emergency_stop(self) -> Faults:
+    def emergency_stop(self) -> Stopped:
         """Switch all drivers off, now; stays so until cleared."""
         return self.send(calls.emergency_stop(self.id))
 

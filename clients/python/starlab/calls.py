@@ -37,6 +37,7 @@ from starlab_contract import (
     RegisterWrite,
     Settings,
     SettingsChange,
+    Stopped,
     Supplies,
     SupplySettings,
 )
@@ -125,9 +126,9 @@ def write_register(board_id: str, address: int, value: int, mask: int) -> Call[R
     return send("PUT", f"{board_path(board_id)}/registers/0x{address:X}", body, Register)
 
 
-def emergency_stop(board_id: str) -> Call[Faults]:
+def emergency_stop(board_id: str) -> Call[Stopped]:
     """Switch all drivers off and latch it."""
-    return send("POST", f"{board_path(board_id)}/emergency-stop", None, Faults)
+    return send("POST", f"{board_path(board_id)}/emergency-stop", None, Stopped)
 
 
 def clear_emergency_stop(board_id: str) -> Call[Faults]:

@@ -11,6 +11,7 @@
     ├── Aborted              stopped while it ran; the message says what was done
     ├── BoardError           the board or the link to it
     │   ├── BoardAway        nobody answers at the board's address
+    │   ├── StopUnconfirmed  the board has not confirmed an emergency stop
     │   ├── LinkLost         the link broke; the command surely had no effect
     │   └── OutcomeUnknown   the command may or may not have been executed
     └── ServerError          the server or the way to it
@@ -121,6 +122,10 @@ class BoardAway(BoardError):
     """Nobody answers at the board's address."""
 
 
+class StopUnconfirmed(BoardError):
+    """The board has not confirmed an emergency stop: look at it. The server goes on trying."""
+
+
 class LinkLost(BoardError):
     """The link broke; the command surely had no effect."""
 
@@ -149,6 +154,7 @@ class ServerFailed(ServerError):
 _BY_KIND: Final[Mapping[str, type[StarlabError]]] = {
     ProblemKind.ABORTED: Aborted,
     ProblemKind.LIMIT_EXCEEDED: LimitExceeded,
+    ProblemKind.STOP_UNCONFIRMED: StopUnconfirmed,
     ProblemKind.SERVER_BUSY: Refused,
     ProblemKind.TOO_SLOW: ServerFailed,
 }

@@ -39,6 +39,7 @@ from starlab_contract.boards import (
     Readiness,
     RoundTripBin,
     RoundTripFigures,
+    Stopped,
 )
 from starlab_contract.calibration import (
     BalanceRails,
@@ -182,6 +183,7 @@ __all__ = [
     "SettingsChange",
     "Snapshot",
     "SnapshotKind",
+    "Stopped",
     "Supplies",
     "Supply",
     "SupplyLimits",

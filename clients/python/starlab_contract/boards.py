@@ -148,6 +148,9 @@ class Board(ReplyBody):
     """Pulses on all cells in the board's life."""
     faults: list[str]
     """Latched faults: `over_current`, `over_voltage`, `illegal_operation`, `emergency_stop`."""
+    stop_pending: bool = False
+    """An emergency stop was asked for that the board has not confirmed: the server goes on trying,
+    and stops the board as soon as it is reached."""
     link: LinkStatistics | None
     in_doubt: list[JournaledCommand]
     """Commands that may have been executed; none where the server keeps no journal."""
@@ -195,6 +198,15 @@ class Faults(ReplyBody):
 
     faults: list[str]
     """Names as in Board; empty: none."""
+
+
+class Stopped(Faults):
+    """A board that is stopped: it says so itself."""
+
+    confirmed: bool = True
+    """Of a board that has not confirmed it the answer is a problem, `stop-unconfirmed`."""
+    detail: str = ""
+    """What else there is to know, such as that the stop is not in the journal; else empty."""
 
 
 class Health(ReplyBody):

@@ -60,6 +60,8 @@ class ProblemKind(StrEnum):
     """503: as many calls or bytes are under way as the server takes; nothing was executed."""
     TOO_SLOW = "too-slow"
     """408: headers or body did not come in time; nothing was executed."""
+    STOP_UNCONFIRMED = "stop-unconfirmed"
+    """504: the board has not confirmed an emergency stop; the server goes on trying."""
     UNSUPPORTED = "unsupported"
     """409: this board cannot do that; for example, emulator commands on a real board."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"

@@ -18,6 +18,9 @@ EQUIVALENT: Final[dict[str, str]] = tomllib.loads(
 )
 """Mutants that do what the original does, or what nobody can see, by name; and why."""
 
+_NO_TESTS: Final[dict[str, Any]] = {"tests": {}}
+"""Of a file that has come since the tests were mapped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -102,7 +105,9 @@ class Notebook:
         running: list[tuple[float, str]] = []
         importing: list[tuple[float, str]] = []
         for file in _test_files(area):
-            for test, (seconds, functions) in self._tests[_key(area, file)]["tests"].items():
+            for test, (seconds, functions) in self._tests.get(_key(area, file), _NO_TESTS)[
+                "tests"
+            ].items():
                 if place in functions:
                     running.append((seconds, test))
                 elif any(function.startswith(within) for function in functions):

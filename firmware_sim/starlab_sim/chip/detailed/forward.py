@@ -155,13 +155,13 @@ def multiply2(
     classes, inputs = outputs.shape[0], hidden.shape[0]
     first = np.zeros(257, np.int64)  # counting sort of the rows by falling pulse count
     for j in range(inputs):
-        first[256 - hidden[j]] += 1
+        first[256 - int(hidden[j])] += 1
     for bucket in range(256):
         first[bucket + 1] += first[bucket]
     order = np.empty(inputs, np.int64)
     place = first.copy()
     for j in range(inputs):
-        bucket = 255 - hidden[j]
+        bucket = 255 - int(hidden[j])
         order[place[bucket]] = j
         place[bucket] += 1
 

@@ -259,6 +259,7 @@ class Lesson:
             readout.column2_j * driven_columns,
         ]
         pulses = []
+        parts: tuple[tuple[Pulsed, list[int], list[int]], ...]
         parts = ((self.one, list(np.flatnonzero(on)), hidden_signs), (self.two, rows2, signs))
         for index, (array, rows, moves) in enumerate(parts):
             total = 0
@@ -279,8 +280,8 @@ class Lesson:
 
 def lesson(cells1: Cell, cells2: Cell) -> Lesson:
     """Before the first step."""
-    arrays = (Pulsed(c.copy(), np.zeros(c.shape, np.uint32)) for c in (cells1, cells2))
-    return Lesson(*arrays, np.zeros(3), np.zeros((2, 3)), np.zeros((2, 3), np.int64))
+    one, two = (Pulsed(c.copy(), np.zeros(c.shape, np.uint32)) for c in (cells1, cells2))
+    return Lesson(one, two, np.zeros(3), np.zeros((2, 3)), np.zeros((2, 3), np.int64))
 
 
 RULES_THAT_MATTER = (

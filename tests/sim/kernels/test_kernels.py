@@ -62,8 +62,15 @@ def test_pulses_move_masked_cells_by_their_bins(
     if is_detailed:
         ticks = 100 + np.arange(5)
         selected = detailed_pulsing.pulse_rows(
-            *(cells, mask, 7, 3, bench.pulse(kind, sigma_uS=sigma_uS), NO_DROP),
-            *(ticks, random(3), energy_j),
+            cells,
+            mask,
+            7,
+            3,
+            bench.pulse(kind, sigma_uS=sigma_uS),
+            NO_DROP,
+            ticks,
+            random(3),
+            energy_j,
         )
         touched = cells.pulsed_ticks[:, 7:12]
         formed = before[:, 7:12] >= 0.1
@@ -90,8 +97,15 @@ def test_a_cell_at_the_edge_of_a_bin_or_of_the_window_belongs_to_the_next_one(
     mask, energy_j = np.ones((2, 1, 7), np.bool_), np.zeros(1)
     if is_detailed:
         detailed_pulsing.pulse_rows(
-            *(cells, mask, 0, 1, bench.pulse(kind), NO_DROP),
-            *(np.zeros(1, np.int64), random(1), energy_j),
+            cells,
+            mask,
+            0,
+            1,
+            bench.pulse(kind),
+            NO_DROP,
+            np.zeros(1, np.int64),
+            random(1),
+            energy_j,
         )
     else:
         one = bench.motion(kind)
@@ -129,16 +143,43 @@ def test_the_first_form_pulse_forms_and_formed_cells_stay(count: int, is_detaile
         voltages = np.zeros((0, 0, 0), np.float32)
         ticks = np.array([5, 6, 7])
         selected = detailed_pulsing.form_rows(
-            *(cells, formable, voltages, mask, 2, count, 4500.0, 4500.0, 100.0, 1.0),
-            *(11.0, 9.0, 0.25, 0.5, NO_DROP, ticks, random(7), random(8), energy_j),
+            cells,
+            formable,
+            voltages,
+            mask,
+            2,
+            count,
+            4500.0,
+            4500.0,
+            100.0,
+            1.0,
+            11.0,
+            9.0,
+            0.25,
+            0.5,
+            NO_DROP,
+            ticks,
+            random(7),
+            random(8),
+            energy_j,
         )
         newly = (book != before)[:, 2:5]
         newly[1, 0, 0] = False
         assert (cells.pulsed_ticks[:, 2:5] == np.where(newly, ticks[:, None], -1)).all()
     else:
         selected = pulsing.form_rows(
-            *(cells.conductance_uS, cells.pulses, formable, mask, 2, count),
-            *(11.0, 9.0, 0.25, 0.5, random(7), energy_j),
+            cells.conductance_uS,
+            cells.pulses,
+            formable,
+            mask,
+            2,
+            count,
+            11.0,
+            9.0,
+            0.25,
+            0.5,
+            random(7),
+            energy_j,
         )
     assert selected == mask.sum()
     assert np.array_equal(cells.conductance_uS, book)
@@ -205,8 +246,18 @@ def test_a_forward_pass_gives_and_costs_what_the_equations_say(
     got1[:], got2[:] = 99, 99
     if is_detailed:
         forward.infer_batch(
-            *((many1, many2), samples, readout, (NO_GAIN, NO_GAIN), (NO_TRAPS, NO_TRAPS)),
-            *((QUIET, QUIET), 0, 10, (random(1), random(2)), got1, got2, energy_j),
+            (many1, many2),
+            samples,
+            readout,
+            (NO_GAIN, NO_GAIN),
+            (NO_TRAPS, NO_TRAPS),
+            (QUIET, QUIET),
+            0,
+            10,
+            (random(1), random(2)),
+            got1,
+            got2,
+            energy_j,
         )
     else:
         kernels.infer_batch(cells1, cells2, samples, readout, got1, got2, energy_j)
@@ -245,8 +296,20 @@ def test_every_cell_of_a_row_is_read_and_paid_for(is_detailed: bool) -> None:
     if is_detailed:
         planes = np.array([0, 1])
         forward.read_rows(
-            *(bench.ideal(cells), planes, 3, np.array([0.5, 0.5]), 0.0, 15.0, NO_GAIN),
-            *(NO_TRAPS, QUIET, 0, 10, random(1), codes, sums_uS),
+            bench.ideal(cells),
+            planes,
+            3,
+            np.array([0.5, 0.5]),
+            0.0,
+            15.0,
+            NO_GAIN,
+            NO_TRAPS,
+            QUIET,
+            0,
+            10,
+            random(1),
+            codes,
+            sums_uS,
         )
     else:
         for plane in (0, 1):
@@ -311,10 +374,8 @@ def test_learning_steps_do_and_cost_what_the_rules_say(
     cells1, cells2 = bench.cells_of(31), bench.cells_of(32, HIDDEN, OUTPUTS)
     samples, on = bench.packed(33, 12)
     targets = random(34).integers(-40, 41, (12, OUTPUTS)).astype(np.int32)
-    motions = tuple(
-        (bench.motion(SET, sigma_uS=sigma_uS), bench.motion(RESET, sigma_uS=sigma_uS))
-        for _ in range(2)
-    )
+    both = bench.motion(SET, sigma_uS=sigma_uS), bench.motion(RESET, sigma_uS=sigma_uS)
+    motions = both, both
     book, rngs = bench.lesson(cells1, cells2), (random(35), random(36))
     # an output that is right to the code, and one that is wrong by the threshold
     out = bench.second(cells2, bench.first(cells1, on[0], BALANCED).hidden, BALANCED).outputs
@@ -334,23 +395,56 @@ def test_learning_steps_do_and_cost_what_the_rules_say(
     if is_detailed:
         each = bench.pulse(SET, sigma_uS=sigma_uS), bench.pulse(RESET, sigma_uS=sigma_uS)
         phase = training.train_batch(
-            *((many1, many2), samples, targets, BALANCED, (None, None), (NO_TRAPS, NO_TRAPS)),
-            *((QUIET, QUIET), BackwardNoise(False, 0.0, 0.0), rules, COUNTS, 1),
-            *((each, each), (None, None), feed_of(NONE), 1000, np.array([10, 20, 40])),
-            *((random(35), random(36)), (random(1), random(2))),
-            *(got_hidden, got_outputs, got_pulses, reading_j, programming_j, tally),
+            (many1, many2),
+            samples,
+            targets,
+            BALANCED,
+            (None, None),
+            (NO_TRAPS, NO_TRAPS),
+            (QUIET, QUIET),
+            BackwardNoise(False, 0.0, 0.0),
+            rules,
+            COUNTS,
+            1,
+            (each, each),
+            (None, None),
+            feed_of(NONE),
+            1000,
+            np.array([10, 20, 40]),
+            (random(35), random(36)),
+            (random(1), random(2)),
+            got_hidden,
+            got_outputs,
+            got_pulses,
+            reading_j,
+            programming_j,
+            tally,
         )
         # the last phase of a sample that moved a cell: 12 samples from phase 1 on
         assert many1.pulsed_ticks.max() <= 1000 + sum([20, 40, 10] * 4) - 10
-        assert set(np.unique(many1.pulsed_ticks)) <= {
-            -1,
-            *(1000 + sum(([20, 40, 10] * 4)[:s]) for s in range(12)),
-        }
+        begins = {1000 + sum(([20, 40, 10] * 4)[:s]) for s in range(12)}
+        assert set(np.unique(many1.pulsed_ticks)) <= {-1, *begins}
     else:
         phase = tuning.train_batch(
-            *(many1.conductance_uS, many2.conductance_uS, many1.pulses, many2.pulses),
-            *(samples, targets, BALANCED, rules, COUNTS, 1, *motions, random(35), random(36)),
-            *(got_hidden, got_outputs, got_pulses, reading_j, programming_j, tally),
+            many1.conductance_uS,
+            many2.conductance_uS,
+            many1.pulses,
+            many2.pulses,
+            samples,
+            targets,
+            BALANCED,
+            rules,
+            COUNTS,
+            1,
+            *motions,
+            random(35),
+            random(36),
+            got_hidden,
+            got_outputs,
+            got_pulses,
+            reading_j,
+            programming_j,
+            tally,
         )
     assert phase == 1
     assert np.array_equal(got_hidden, hidden)

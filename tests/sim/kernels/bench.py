@@ -27,6 +27,11 @@ QUIET = Noise(False, 0.0, 0.0)
 Cell = NDArray[np.float32]
 
 
+def random(seed: int) -> np.random.Generator:
+    """Numbers of a seed."""
+    return np.random.default_rng(seed)
+
+
 def motion(kind: int, *, sigma_uS: float = 0.0, first_step_uS: float = 1.0) -> Motion:
     """Nine bins of 2 uS, the steps of which halve; up for SET, down for RESET."""
     sign = 1 if kind == SET else -1

@@ -41,12 +41,14 @@ from starlab_host.errors import (
     HardwareFault,
     Interlock,
     JournalError,
+    JournalFull,
     LinkError,
     LinkLost,
     NotFormed,
     NotReady,
     OutcomeUnknown,
     StarlabHostError,
+    StorageFailed,
 )
 from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.supplies import SUPPLIES
@@ -64,6 +66,7 @@ _TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.HEAD_TOO_LARGE: (431, "The headers are too large"),
     ProblemKind.IDEMPOTENCY_KEY_IN_USE: (409, "The first call with this key is still running"),
     ProblemKind.IDEMPOTENCY_KEY_REUSED: (422, "The key came with another call before"),
+    ProblemKind.INSUFFICIENT_STORAGE: (507, "The server's disk does not take it"),
     ProblemKind.INTERNAL: (500, "The server failed"),
     ProblemKind.INVALID: (422, "The request makes no sense"),
     ProblemKind.LIMIT_EXCEEDED: (422, "A value is outside its limits"),
@@ -244,6 +247,8 @@ _KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     Aborted: ProblemKind.ABORTED,
     NotFormed: ProblemKind.NOT_FORMED,
     JournalError: ProblemKind.INTERNAL,
+    JournalFull: ProblemKind.INSUFFICIENT_STORAGE,
+    StorageFailed: ProblemKind.INSUFFICIENT_STORAGE,
     SpecError: ProblemKind.INVALID,
     LimitExceeded: ProblemKind.LIMIT_EXCEEDED,
 }

@@ -5,7 +5,6 @@ appears as a whole or not at all; what has no second file is not there.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from starlab_api.problems import NotFound
 from starlab_contract import Snapshot
+from starlab_host.files import remove, write_whole
 from starlab_host.snapshots import describe
 
 _log: Final = logging.getLogger(__name__)
@@ -52,12 +52,12 @@ class SnapshotStore:
 
         Raises:
             SnapshotError: It is none.
+            StorageFailed: It cannot be written; nothing of it is left.
         """
         info = describe(data)
         taken_at = self._clock()
         with self._lock:
             folder = self._folder / board
-            folder.mkdir(parents=True, exist_ok=True)
             stem = f"{taken_at:%Y%m%dT%H%M%S}-{info.sha256[:8]}"
             number, identity = 1, stem
             while (folder / f"{identity}{_DATA}").exists():
@@ -66,8 +66,13 @@ class SnapshotStore:
             snapshot = Snapshot.model_validate(
                 {"id": identity, "name": name, "taken_at": taken_at, **asdict(info)}
             )
-            _write(folder / f"{identity}{_DATA}", data)
-            _write(folder / f"{identity}{_LISTED}", snapshot.model_dump_json(indent=1).encode())
+            listed = snapshot.model_dump_json(indent=1).encode()
+            write_whole(folder / f"{identity}{_DATA}", data)
+            try:
+                write_whole(folder / f"{identity}{_LISTED}", listed)
+            except BaseException:
+                remove(folder / f"{identity}{_DATA}")
+                raise
         return snapshot
 
     def list(self, board: str) -> list[Snapshot]:
@@ -106,19 +111,10 @@ class SnapshotStore:
 
         Raises:
             NotFound: There is none of that id.
+            StorageFailed: It cannot be removed.
         """
         with self._lock:
             snapshot = self.find(board, identity)
             for ending in (_LISTED, _DATA):
-                (self._folder / board / f"{identity}{ending}").unlink()
+                remove(self._folder / board / f"{identity}{ending}")
         return snapshot
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file that is there as a whole, on the disk, or not at all."""
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

@@ -23,6 +23,7 @@ from starlab_host.errors import (
     Interlock,
     InUse,
     JournalError,
+    JournalFull,
     LinkError,
     LinkLost,
     NotFormed,
@@ -31,6 +32,7 @@ from starlab_host.errors import (
     SessionEnded,
     StarlabHostError,
     StopUnconfirmed,
+    StorageFailed,
 )
 from starlab_host.journal import Journal
 from starlab_host.journal_entries import Entry, EntryState, Recovery
@@ -86,6 +88,7 @@ __all__ = [
     "Interlock",
     "Journal",
     "JournalError",
+    "JournalFull",
     "Levelling",
     "LinkError",
     "LinkLost",
@@ -107,6 +110,7 @@ __all__ = [
     "Stop",
     "StopUnconfirmed",
     "Stopped",
+    "StorageFailed",
     "SupplyState",
     "TimeParts",
     "Training",

@@ -5,7 +5,6 @@ sends nothing: `starlab_host.calibrating` measures.
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab_host.errors import CalibrationError
+from starlab_host.files import remove, write_whole
 from starlab_host.results import SupplyState
 from starlab_spec import LimitExceeded
 from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel, supply
@@ -215,27 +215,25 @@ class CalibrationStore:
         """Keep a calibration instead of an earlier one of the same board.
 
         Raises:
-            CalibrationError: The file cannot be written.
+            StorageFailed: The file cannot be written; the earlier one is kept.
         """
         path = self._path(calibration.serial)
         if path is None:
             self._kept[calibration.serial] = calibration
             return
         text = json.dumps(calibration.json(), indent=2) + "\n"
-        partial = path.with_suffix(".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            raise CalibrationError(f"{path}: {error.strerror}") from error
+        write_whole(path, text.encode())
 
     def remove(self, serial: str) -> None:
-        """Forget the calibration of a board, if there is one."""
+        """Forget the calibration of a board, if there is one.
+
+        Raises:
+            StorageFailed: The file cannot be removed.
+        """
         self._kept.pop(serial, None)
         path = self._path(serial)
         if path is not None:
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def _path(self, serial: str) -> Path | None:
         if self._folder is None:

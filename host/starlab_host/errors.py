@@ -16,8 +16,10 @@
     │   └── Aborted            stopped on request at a safe point
     ├── StopUnconfirmed        an emergency stop that the board has not confirmed
     ├── NotFormed              cells that were never formed cannot do that
-    ├── CalibrationError       a calibration is malformed, cannot be kept, or makes no sense
+    ├── CalibrationError       a calibration is malformed, or makes no sense
+    ├── StorageFailed          a file cannot be written; nothing of it is left
     └── JournalError           a command could not be written down, and was not sent
+        └── JournalFull        since there is no room, or the disk does not take it
 
     starlab_spec.SpecError
     └── BadArgument            an argument that is no number, no multiple, empty, ...
@@ -28,6 +30,7 @@ raised before anything is sent.
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from starlab_spec import SpecError
@@ -198,8 +201,22 @@ class JournalError(StarlabHostError):
     """The journal is in use by another process, is none, or cannot be written: nothing was sent."""
 
 
+class JournalFull(JournalError):
+    """The disk does not take what is to be written down: it is full, or fails. Nothing was sent."""
+
+
+class StorageFailed(StarlabHostError):
+    """A file cannot be written or removed: the disk is full, or does not allow it.
+
+    What was there before still is, and nothing half-written beside it.
+    """
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path}: {error.strerror or error}")
+
+
 class CalibrationError(StarlabHostError):
-    """A calibration is malformed, cannot be kept, or says what no generator does."""
+    """A calibration is malformed, or says what no generator does."""
 
 
 class BadArgument(SpecError):

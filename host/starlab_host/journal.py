@@ -5,7 +5,6 @@ command leaves this process; what became of it is noted afterwards (:class:`Entr
 """
 
 import hashlib
-import os
 import sqlite3
 import threading
 import time
@@ -15,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from starlab_host.errors import JournalError
+from starlab_host.errors import JournalError, JournalFull
+from starlab_host.files import sync_folder
 from starlab_host.journal_entries import Entry, EntryState, Recovery, SessionRecord
 
 SCHEMA_VERSION: Final = 1
@@ -65,6 +65,10 @@ _ENTRY: Final = """
            detail, description, note, written_at, settled_at, request
     FROM entries JOIN sessions ON sessions.number = entries.session
 """
+
+_PRIMARY_CODE: Final = 0xFF
+_NOT_TAKEN: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""Errors of SQLite that are the disk's."""
 
 
 class Journal:
@@ -285,16 +289,17 @@ class Journal:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     @contextmanager
     def _failing_as_journal_error(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            cause = "in use by another process" if busy else error
-            raise JournalError(f"journal {self.path}: {cause}") from error
+            code = getattr(error, "sqlite_errorcode", 0)
+            cause = "in use by another process" if code == sqlite3.SQLITE_BUSY else error
+            kind = JournalFull if code & _PRIMARY_CODE in _NOT_TAKEN else JournalError
+            raise kind(f"journal {self.path}: {cause}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -316,12 +321,3 @@ class Journal:
     def _entries(self, selection: str, *values: int) -> list[Entry]:
         rows = self._select(_ENTRY + selection, *values)
         return [Entry(**{**row, "state": EntryState(row["state"])}) for row in rows]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that a new file is found there after a crash of the system."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

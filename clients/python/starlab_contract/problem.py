@@ -34,6 +34,8 @@ class ProblemKind(StrEnum):
     """409: the first call with this key is still running."""
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     """422: this key came with another body before."""
+    INSUFFICIENT_STORAGE = "insufficient-storage"
+    """507: the server's disk is full or does not allow it; nothing half-written is left."""
     INTERNAL = "internal-error"
     """500: a defect of the server."""
     INVALID = "invalid-input"

@@ -5,8 +5,11 @@ addresses, so the packets get addresses kept for documentation (RFC 5737): host 
 192.0.2.2.
 """
 
+import errno
+import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Self
@@ -51,8 +54,9 @@ class PcapWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        if file.tell() == 0:
-            file.write(_FILE_HEADER)
+        self._end = file.tell()
+        if self._end == 0:
+            self._append(_FILE_HEADER)
 
     @classmethod
     def append_to(cls, path: Path) -> Self:
@@ -69,11 +73,26 @@ class PcapWriter:
         return cls(path.open("ab", buffering=0))
 
     def write(self, captured: Captured) -> None:
-        """Append a datagram."""
+        """Append a datagram.
+
+        Raises:
+            OSError: The disk does not take it. What was written before is whole.
+        """
         packet = _packet(captured)
         seconds, microseconds = divmod(round(captured.time_s * 1e6), 1_000_000)
         record = _RECORD.pack(seconds, microseconds, len(packet), len(packet))
-        self._file.write(record + packet)
+        self._append(record + packet)
+
+    def _append(self, content: bytes) -> None:
+        try:
+            written = self._file.write(content)
+            if written < len(content):  # the last bytes of a disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end += len(content)
 
     def close(self) -> None:
         """Close the file."""

@@ -143,7 +143,12 @@ def _launch(settings: EmulatorSettings, port: int, log: Path | None) -> "subproc
     command += [] if settings.limits is None else ["--limits", str(settings.limits)]
     command += [] if settings.state is None else ["--state", str(settings.state)]
     command += ["--exit-with-parent", *(["--virgin"] if settings.virgin else [])]
-    errors: IO[bytes] | None = log.open("ab") if log else None
+    errors: IO[bytes] | None = None
+    if log is not None:
+        try:
+            errors = log.open("ab")
+        except OSError as error:  # the board is worth more than its log
+            _log.warning("the embedded emulator has no log: %s: %s", log, error.strerror)
     try:
         return subprocess.Popen(
             command,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from starlab.errors import InvalidInput
+from starlab.writing import write
 
 NA_PER_uS: Final = 200.0
 """Current in nA of a conductance of 1 uS at the 0.2 V of the published files."""
@@ -81,7 +82,7 @@ def save_published(path: str | Path, array: int, conductance_uS: ArrayLike) -> N
     rows = ordered.transpose(1, 2, 0).reshape(inputs, 2 * outputs) * NA_PER_uS
     text = "".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows)
     try:
-        Path(path).write_text(text, encoding="ascii")
+        write(Path(path), text.encode("ascii"))
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}") from error
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
@@ -12,6 +11,7 @@ import typer
 from numpy.typing import NDArray
 
 from starlab.bodies import NO_ARRAY
+from starlab.writing import write
 
 LARGEST_TEXT_BYTES: Final = 256 << 20
 """No text that is read here comes near to that; a device that never ends does."""
@@ -40,33 +40,6 @@ Output = Annotated[
         "--output", "-o", dir_okay=False, callback=writable, help="Write the array to this .npy."
     ),
 ]
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole: where that fails, what was there before is still there.
-
-    Raises:
-        OSError: It cannot be written; with its name.
-    """
-    if path.exists() and not path.is_file():  # a device or a pipe
-        _write(path, content, path)
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        _write(part, content, path)
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
-
-
-def _write(to: Path, content: bytes, path: Path) -> None:
-    try:
-        with to.open("wb") as stream:
-            stream.write(content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def read_text(path: Path, option: str) -> str:

@@ -7,10 +7,11 @@ import typer
 from rich.table import Table
 
 from starlab import fitting
-from starlab.cli.files import read_text, writable, write
+from starlab.cli.files import read_text, writable
 from starlab.cli.terminal import Json, Terminal, reporting
 from starlab.fitting import KINDS, LEAST_PULSES, FittedDevice
 from starlab.pulse_trains import read_trains
+from starlab.writing import write
 
 
 def fit_device(

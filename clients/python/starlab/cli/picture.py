@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from starlab.datasets import unpack
+from starlab.writing import write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +95,9 @@ def draw(record: LearningRecord, path: Path) -> None:
         _draw_receptive_fields(rows[1, 0], record)
         _draw_second_array(rows[2, 0], record)
         _draw_errors(rows[3, 0], record)
-        figure.savefig(path)
+        image = BytesIO()
+        figure.savefig(image, format=path.suffix.lstrip(".") or "png")
+    write(path, image.getvalue())
 
 
 def _draw_learning_curve(axes: "Axes", record: LearningRecord) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from starlab.cli.commands import Command, Group
-from starlab.cli.files import writable, write
+from starlab.cli.files import writable
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
 from starlab.http import DEFAULT_URL
+from starlab.writing import write
 
 app = typer.Typer(
     cls=Group,

@@ -17,7 +17,7 @@
     ├── BoardBusy               another call holds the board: 409
     ├── KeyInUse, KeyReused     Idempotency-Key: still running, 409; with another body, 422
 
-Errors of host and data sheet are looked up in one table, :data:`_KINDS`.
+Errors of host and data sheet are looked up in :mod:`starlab_api.problem_kinds`.
 """
 
 import math
@@ -30,60 +30,17 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from starlab_api.problem_kinds import TITLES, kind_of
 from starlab_contract import PROBLEM_TYPE, FieldError, Problem, ProblemKind
 from starlab_host.errors import (
-    Aborted,
     BadArgument,
     BoardRefused,
-    CalibrationError,
-    Compliance,
-    HandshakeRefused,
-    HardwareFault,
     Interlock,
-    JournalError,
-    JournalFull,
-    LinkError,
-    LinkLost,
-    NotFormed,
-    NotReady,
     OutcomeUnknown,
     StarlabHostError,
-    StorageFailed,
 )
 from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.supplies import SUPPLIES
-from starlab_spec.wire.transactions import Status
-
-_TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
-    ProblemKind.ABORTED: (409, "The operation was aborted"),
-    ProblemKind.BOARD_AWAY: (503, "The board does not answer"),
-    ProblemKind.BOARD_BUSY: (409, "Another call holds the board"),
-    ProblemKind.BOARD_REFUSED: (409, "The board refused"),
-    ProblemKind.BODY_TOO_LARGE: (413, "The body is too large"),
-    ProblemKind.FAULT_LATCHED: (409, "A fault or an emergency stop is latched"),
-    ProblemKind.FOREIGN_HOST: (403, "This server is not the host that was asked for"),
-    ProblemKind.FOREIGN_ORIGIN: (403, "Web pages of others are not served"),
-    ProblemKind.HEAD_TOO_LARGE: (431, "The headers are too large"),
-    ProblemKind.IDEMPOTENCY_KEY_IN_USE: (409, "The first call with this key is still running"),
-    ProblemKind.IDEMPOTENCY_KEY_REUSED: (422, "The key came with another call before"),
-    ProblemKind.INSUFFICIENT_STORAGE: (507, "The server's disk does not take it"),
-    ProblemKind.INTERNAL: (500, "The server failed"),
-    ProblemKind.INVALID: (422, "The request makes no sense"),
-    ProblemKind.LIMIT_EXCEEDED: (422, "A value is outside its limits"),
-    ProblemKind.LINK_LOST: (504, "The link to the board was lost"),
-    ProblemKind.MALFORMED: (400, "This is no HTTP request"),
-    ProblemKind.METHOD_NOT_ALLOWED: (405, "This address does not take that method"),
-    ProblemKind.NOT_ACCEPTABLE: (406, "None of the media types asked for can be given"),
-    ProblemKind.NOT_FORMED: (409, "The array is not formed"),
-    ProblemKind.NOT_FOUND: (404, "There is no such thing"),
-    ProblemKind.NOT_READY: (409, "A supply is off or has not settled"),
-    ProblemKind.OUTCOME_UNKNOWN: (502, "It is not known what was executed"),
-    ProblemKind.SERVER_BUSY: (503, "The server has too much to do"),
-    ProblemKind.TOO_SLOW: (408, "The request did not come in time"),
-    ProblemKind.STOP_UNCONFIRMED: (504, "The board has not confirmed that it is stopped"),
-    ProblemKind.UNSUPPORTED: (409, "The board cannot do that"),
-    ProblemKind.UNSUPPORTED_MEDIA_TYPE: (415, "The body's media type is not taken here"),
-}
 
 
 class ApiProblem(Exception):
@@ -233,30 +190,6 @@ class KeyReused(ApiProblem):
         super().__init__(ProblemKind.IDEMPOTENCY_KEY_REUSED, detail)
 
 
-_KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
-    StarlabHostError: ProblemKind.BOARD_REFUSED,
-    LinkError: ProblemKind.BOARD_AWAY,
-    HandshakeRefused: ProblemKind.BOARD_REFUSED,
-    LinkLost: ProblemKind.LINK_LOST,
-    OutcomeUnknown: ProblemKind.OUTCOME_UNKNOWN,
-    NotReady: ProblemKind.NOT_READY,
-    Interlock: ProblemKind.LIMIT_EXCEEDED,
-    HardwareFault: ProblemKind.FAULT_LATCHED,
-    Compliance: ProblemKind.FAULT_LATCHED,
-    CalibrationError: ProblemKind.INTERNAL,
-    Aborted: ProblemKind.ABORTED,
-    NotFormed: ProblemKind.NOT_FORMED,
-    JournalError: ProblemKind.INTERNAL,
-    JournalFull: ProblemKind.INSUFFICIENT_STORAGE,
-    StorageFailed: ProblemKind.INSUFFICIENT_STORAGE,
-    SpecError: ProblemKind.INVALID,
-    LimitExceeded: ProblemKind.LIMIT_EXCEEDED,
-}
-_OF_REFUSAL: Final[Mapping[int, ProblemKind]] = {
-    Status.BAD_REQUEST: ProblemKind.INVALID,
-    Status.RANGE: ProblemKind.INVALID,
-    Status.UNSUPPORTED: ProblemKind.UNSUPPORTED,
-}
 _OF_STATUS: Final[Mapping[int, ProblemKind]] = {
     HTTPStatus.NOT_FOUND: ProblemKind.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind.METHOD_NOT_ALLOWED,
@@ -287,7 +220,7 @@ def problem_of(error: Exception, board: str | None = None) -> Problem:
     """
     if isinstance(error, ApiProblem):
         return _problem(error.kind, str(error), board=board, **error.members)
-    kind = _kind_of(error)
+    kind = kind_of(error)
     is_known = kind is not ProblemKind.INTERNAL or isinstance(error, StarlabHostError)
     detail = str(error) if is_known else "see the server's log"
     return _problem(kind, detail, board=board, **_members_of(error))
@@ -325,15 +258,6 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
     return ApiProblem(ProblemKind.INVALID, detail, **members)
 
 
-def _kind_of(error: Exception) -> ProblemKind:
-    if isinstance(error, BoardRefused) and error.status in _OF_REFUSAL:
-        return _OF_REFUSAL[error.status]
-    for ancestor in type(error).__mro__:
-        if ancestor in _KINDS:
-            return _KINDS[ancestor]
-    return ProblemKind.INTERNAL
-
-
 def _members_of(error: Exception) -> dict[str, object]:
     if isinstance(error, LimitExceeded | Interlock):
         name = error.name.split(" ")[0]
@@ -355,7 +279,7 @@ def _members_of(error: Exception) -> dict[str, object]:
 
 
 def _problem(kind: ProblemKind, detail: str, **members: object) -> Problem:
-    status, title = _TITLES[kind]
+    status, title = TITLES[kind]
     for name in ("value", "limit", "field", "channel"):
         members[name] = _member(members.get(name))
     detail = shown(detail, _DETAIL_CHARACTERS)
@@ -399,5 +323,5 @@ def _on_http_error(request: Request, error: Exception) -> Response:
         unread = InvalidInput("body", "is not JSON")
         return _on_error(request, cause if isinstance(cause, ApiProblem) else unread)
     kind = _OF_STATUS[error.status_code]
-    detail = f"{request.method} {request.url.path}: {_TITLES[kind][1].lower()}"
+    detail = f"{request.method} {request.url.path}: {TITLES[kind][1].lower()}"
     return problem_response(_problem(kind, detail), error.headers)

@@ -103,7 +103,8 @@ def run(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line, talking to that server about emu0."""
     connect = partial(Client, transport=httpx2.MockTransport(server))
     monkeypatch.setattr("starlab.cli.terminal.Client", connect)
-    monkeypatch.setattr("starlab.cli.boards.Client", connect)
+    for module in ("boards", "status", "stopping"):
+        monkeypatch.setattr(f"starlab.cli.{module}.Client", connect)
     monkeypatch.setenv("STARLAB_BOARD_ID", "emu0")
 
     def run(*arguments: str) -> Finished:

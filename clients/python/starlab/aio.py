@@ -3,6 +3,7 @@
 Arguments, results and errors are those of the synchronous twins, where they are described.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from starlab import calls, supply_calls
 from starlab.board import Method
 from starlab.call import Call
+from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,
@@ -36,10 +38,12 @@ from starlab_contract import (
     Faults,
     FormReply,
     FoundBoard,
+    Health,
     JournaledCommand,
     LevelReply,
     Limits,
     ProgramReply,
+    Readiness,
     Register,
     Settings,
     Stopped,
@@ -305,6 +309,25 @@ class AsyncClient:
         """Look for boards in the server's networks."""
         return await self._send(calls.discover(addresses, wait_s))
 
+    async def health(self) -> Health:
+        """That the server lives, and of which version it is."""
+        return await self._send(calls.health())
+
+    async def readiness(self) -> Readiness:
+        """Whether all of its boards answer, and the state of each."""
+        return await self._send(calls.readiness())
+
+    async def emergency_stop(self) -> dict[str, Faults | StarlabError]:
+        """Switch all drivers of all boards off, now; they stay so until cleared."""
+        ids = [board.id for board in await self.boards()]
+        return dict(zip(ids, await asyncio.gather(*map(self._stopped, ids)), strict=True))
+
+    async def _stopped(self, board_id: str) -> Faults | StarlabError:
+        try:
+            return await self.board(board_id).emergency_stop()
+        except StarlabError as error:
+            return error
+
     def board(self, board_id: str) -> AsyncBoard:
         """The board of that id; asks nobody whether it exists."""
         return AsyncBoard(board_id, self._send)
@@ -314,4 +337,4 @@ class AsyncClient:
             response = await self._http.request(**request_arguments(call))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
-        return call.read(answer_of(response))
+        return call.read(answer_of(response, call))

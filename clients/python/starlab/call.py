@@ -37,6 +37,8 @@ class Call(Generic[T]):
     """Content-Type and Accept."""
     changes: bool = False
     """Whether it changes board or chip, so that a lost answer leaves the outcome unknown."""
+    answers: frozenset[int] = frozenset()
+    """Statuses from 300 on that are answers to it all the same, and report no problem."""
 
 
 def board_path(board_id: str) -> str:

@@ -5,6 +5,7 @@ knowing the board (shapes, bits that are none) is refused here, before anything 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -28,11 +29,13 @@ from starlab_contract import (
     Form,
     FormReply,
     FoundBoard,
+    Health,
     JournaledCommand,
     Limits,
     ProgramReply,
     Pulse,
     PulseReply,
+    Readiness,
     Register,
     RegisterWrite,
     Settings,
@@ -44,6 +47,19 @@ from starlab_contract import (
 
 ARRAY_INPUTS: Final = {1: 784, 2: 100}
 OUTPUTS: Final = 10
+
+
+# --- the server
+
+
+def health() -> Call[Health]:
+    """That the server lives, and of which version it is."""
+    return get("/healthz", Health)
+
+
+def readiness() -> Call[Readiness]:
+    """Whether all of its boards answer."""
+    return replace(get("/readyz", Readiness), answers=frozenset((503,)))
 
 
 # --- boards

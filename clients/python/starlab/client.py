@@ -1,6 +1,7 @@
 """The synchronous client of a server. Never retries, keeps nothing of the boards."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -9,6 +10,7 @@ import httpx2
 from starlab import calls
 from starlab.board import Board
 from starlab.call import Call
+from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,
@@ -19,7 +21,7 @@ from starlab.http import (
     request_arguments,
 )
 from starlab_contract import Board as BoardInfo
-from starlab_contract import FoundBoard
+from starlab_contract import Faults, FoundBoard, Health, Readiness
 
 T = TypeVar("T")
 
@@ -79,6 +81,32 @@ class Client:
         """
         return self._send(calls.discover(addresses, wait_s))
 
+    def health(self) -> Health:
+        """That the server lives, and of which version it is."""
+        return self._send(calls.health())
+
+    def readiness(self) -> Readiness:
+        """Whether all of its boards answer, and the state of each."""
+        return self._send(calls.readiness())
+
+    def emergency_stop(self) -> dict[str, Faults | StarlabError]:
+        """Switch all drivers of all boards off, now; they stay so until cleared.
+
+        All boards are asked at the same time: one that does not answer keeps no other one waiting.
+
+        Returns:
+            What is latched, or why that is not known, by board.
+        """
+        ids = [board.id for board in self.boards()]
+        with ThreadPoolExecutor(max_workers=len(ids) or 1) as pool:
+            return dict(zip(ids, pool.map(self._stopped, ids), strict=True))
+
+    def _stopped(self, board_id: str) -> Faults | StarlabError:
+        try:
+            return self.board(board_id).emergency_stop()
+        except StarlabError as error:
+            return error
+
     def board(self, board_id: str) -> Board:
         """The board of that id; asks nobody whether it exists."""
         return Board(board_id, self._send)
@@ -88,4 +116,4 @@ class Client:
             response = self._http.request(**request_arguments(call))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
-        return call.read(answer_of(response))
+        return call.read(answer_of(response, call))

@@ -74,15 +74,16 @@ def request_arguments(call: Call[Any]) -> dict[str, Any]:
     }
 
 
-def answer_of(response: httpx2.Response) -> Answer:
-    """The answer in a response whose body has been read.
+def answer_of(response: httpx2.Response, call: Call[Any]) -> Answer:
+    """The answer to a call, in a response whose body has been read.
 
     Raises:
         StarlabError: It reports a problem.
     """
     content_type = response.headers.get("content-type", "").partition(";")[0].strip()
     answer = Answer(response.status_code, response.content, content_type)
-    answer.raise_for_problem()
+    if response.status_code not in call.answers:
+        answer.raise_for_problem()
     return answer
 
 

@@ -8,14 +8,19 @@ import typer
 
 from starlab.cli import (
     arrays,
+    bench,
     boards,
     captures,
     demo,
+    emulated,
     energy,
     fitting,
+    journals,
     learning,
     processes,
     snapshots,
+    status,
+    stopping,
 )
 from starlab.cli.commands import Command, Group
 
@@ -29,9 +34,22 @@ app = typer.Typer(
 _GROUPS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
     "Processes": (processes.serve, processes.emulator, captures.capture, captures.replay),
     "Models": (fitting.fit_device,),
-    "Boards": (boards.boards, boards.supplies, energy.counters, energy.energy),
-    "Arrays": (arrays.form, arrays.level, arrays.program, arrays.read, arrays.vmm),
+    "Emergency": (stopping.stop, stopping.clear),
+    "Boards": (
+        status.status,
+        boards.boards,
+        boards.supplies,
+        status.calibration,
+        status.limits,
+        bench.settings,
+        bench.registers,
+        energy.counters,
+        energy.energy,
+    ),
+    "After a crash": (journals.in_doubt, journals.acknowledge, journals.journal),
+    "Arrays": (arrays.form, arrays.level, bench.pulse, arrays.program, arrays.read, arrays.vmm),
     "Network": (learning.infer, learning.train, learning.evaluate, demo.demo),
+    "Emulated boards": (emulated.advance, emulated.emulate),
 }
 for group, commands in _GROUPS.items():
     for command in commands:

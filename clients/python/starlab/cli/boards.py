@@ -1,23 +1,28 @@
 """``boards`` and ``supplies``: what is there and what feeds it. Never touches cells."""
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
 
 from starlab.board import Board
 from starlab.cli import link_watch
+from starlab.cli.journals import list_commands
+from starlab.cli.status import show_calibration
 from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
 from starlab.client import Client
 from starlab.http import DEFAULT_URL
 from starlab_contract import Board as BoardInfo
-from starlab_contract import FoundBoard, JournaledCommand, Supplies, VoltageFit, VoltageSupply
+from starlab_contract import FoundBoard, Supplies, VoltageSupply
 
 _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<unit>mV|uA)?")
 
 
 def boards(
+    one: Annotated[
+        str | None,
+        typer.Argument(metavar="[BOARD]", help="All that is known of it.", show_default="all"),
+    ] = None,
     discover: Annotated[
         bool, typer.Option("--discover", help="Look for boards in the server's networks instead.")
     ] = False,
@@ -55,16 +60,24 @@ def boards(
     url: Url = DEFAULT_URL,
     as_json: Json = False,
 ) -> None:
-    """List the boards of the server, or those that can be found."""
+    """List the boards of the server, or those that can be found.
+
+    Example: starlab boards --discover --at udp://10.0.0.255
+    """
+    if one is not None and (discover or at or watch or in_doubt or acknowledge is not None):
+        raise typer.BadParameter("give BOARD alone, or none with these options")
     with reporting(as_json) as terminal, Client(url) as client:
+        if one is not None:
+            _show_one(client.board(one).info(), terminal)
+            return
         if watch:
             link_watch.watch(client, terminal)
             return
         if acknowledge is not None:
-            _list_commands({acknowledge: client.board(acknowledge).acknowledge()}, terminal)
+            list_commands({acknowledge: client.board(acknowledge).acknowledge()}, terminal)
             return
         if in_doubt:
-            _list_commands({board.id: board.in_doubt for board in client.boards()}, terminal)
+            list_commands({board.id: board.in_doubt for board in client.boards()}, terminal)
             return
         if discover or at:
             _list_found(client.discover(at or (), wait_s=wait), terminal)
@@ -88,6 +101,21 @@ def boards(
         terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
 
 
+def _show_one(board: BoardInfo, terminal: Terminal) -> None:
+    listing = table(f"Board {board.id}", "what", "", right=False)
+    told = board.model_dump(mode="json")
+    for name, value in told.items():
+        if name == "link":
+            continue
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for part, one in parts:
+            listing.add_row(f"{name} {part}".strip(), "-" if one in (None, []) else str(one))
+    terminal.say(listing)
+    if board.link is not None:
+        terminal.say(link_watch.links_of([board]))
+    terminal.finish({"board": told})
+
+
 def _cells(board: BoardInfo) -> str:
     """Device model of a board, and how many effects of real cells and generators are on."""
     effects = len(board.effects or ())
@@ -107,30 +135,6 @@ def _list_found(found: list[FoundBoard], terminal: Terminal) -> None:
         )
     terminal.say(listing if found else "No board has answered.")
     terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
-
-
-def _list_commands(commands: Mapping[str, Sequence[JournaledCommand]], terminal: Terminal) -> None:
-    listing = table("Commands", "board", "entry", "state", "call", "what", "at (UTC)", right=False)
-    for board_id, found in commands.items():
-        for command in found:
-            listing.add_row(
-                board_id,
-                str(command.entry),
-                command.state,
-                command.call or "-",
-                command.what,
-                f"{command.written_at:%Y-%m-%d %H:%M:%S}",
-            )
-    terminal.say(listing if listing.rows else "Nothing is in doubt.")
-    terminal.finish(
-        {
-            "commands": [
-                {"board": board_id, **command.model_dump(mode="json")}
-                for board_id, found in commands.items()
-                for command in found
-            ]
-        }
-    )
 
 
 def supplies(
@@ -201,17 +205,7 @@ def supplies(
 def _calibrate(board: Board, terminal: Terminal) -> dict[str, Any]:
     with terminal.stages("calibrating the supplies"):
         found = board.calibrate()
-    listing = table("Calibration", "name", "gain", "offset", "error at default", "unit")
-    for name, fit in found.channels.items():
-        offset, error, sigma = (
-            (fit.offset_mv, fit.error_mv, fit.error_sigma_mv)
-            if isinstance(fit, VoltageFit)
-            else (fit.offset_ua, fit.error_ua, fit.error_sigma_ua)
-        )
-        listing.add_row(
-            name, f"{fit.gain:.4f}", f"{offset:+.3f}", f"{error:+.3f} ± {sigma:.3f}", fit.unit
-        )
-    terminal.say(listing)
+    show_calibration(found, terminal)
     terminal.say("What is set stays as it is; from now on supplies are set by this.")
     return found.model_dump(mode="json")
 

@@ -113,12 +113,19 @@ def ending_of(error: BaseException) -> Ending:
     return Ending(ExitCode.FAILED, kind, said)
 
 
-def tell(ending: Ending, *, as_json: bool) -> None:
-    """Tell why a command did not go well. Never fails: who cannot be told is not told."""
+def tell(ending: Ending, *, as_json: bool, of: str | None = None) -> None:
+    """Tell why a command did not go well. Never fails: who cannot be told is not told.
+
+    Args:
+        ending: Why.
+        as_json: Whether to a program too.
+        of: The board that it is about, if the command is about several.
+    """
     if not ending.detail:
         return
     with suppress(OSError):
-        sys.stderr.write(f"starlab: {one_line(ending.detail)}\n")
+        about = "" if of is None else f"{of}: "
+        sys.stderr.write(f"starlab: {about}{one_line(ending.detail)}\n")
         sys.stderr.flush()
     if as_json:
         told = {"kind": ending.kind, "detail": ending.detail, **ending.problem}

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from starlab.bodies import NO_ARRAY
 from starlab.writing import write
 
-LARGEST_TEXT_BYTES: Final = 256 << 20
-"""No text that is read here comes near to that; a device that never ends does."""
+LARGEST_BYTES: Final = 256 << 20
+"""Nothing that is read here whole comes near to that; a device that never ends does."""
 
 
 def writable(path: Path | None) -> Path | None:
@@ -42,6 +42,22 @@ Output = Annotated[
 ]
 
 
+def read_bytes(path: Path, option: str) -> bytes:
+    """What a file holds.
+
+    Raises:
+        typer.BadParameter: It cannot be read, or never ends, naming the option.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint=option) from None
+    if len(content) > LARGEST_BYTES:
+        raise typer.BadParameter(f"{path} has more than {LARGEST_BYTES:,} bytes", param_hint=option)
+    return content
+
+
 def read_text(path: Path, option: str) -> str:
     """A text.
 
@@ -49,16 +65,7 @@ def read_text(path: Path, option: str) -> str:
         typer.BadParameter: It cannot be read or is none, naming the option.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_TEXT_BYTES + 1)
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint=option) from None
-    if len(content) > LARGEST_TEXT_BYTES:
-        raise typer.BadParameter(
-            f"{path} has more than {LARGEST_TEXT_BYTES:,} bytes", param_hint=option
-        )
-    try:
-        return content.decode()
+        return read_bytes(path, option).decode()
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{path} is not text: {error}", param_hint=option) from None
 

@@ -42,6 +42,9 @@ Labels = Annotated[
 def infer(
     images: Images = None,
     limit: Annotated[int, typer.Option(min=1, help="So many images at most.")] = 10,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="The codes of the 100 hidden units too, with --json.")
+    ] = False,
     output: Output = None,
     url: Url = DEFAULT_URL,
     board_id: BoardId = None,
@@ -50,13 +53,20 @@ def infer(
     """Run the network: ten outputs for each image."""
     inputs = mnist()[1].images if images is None else load_array(images, "--images")
     with connected(url, board_id, as_json) as (board, terminal):
-        outputs = board.infer(np.atleast_2d(inputs)[:limit])
+        images_sent = np.atleast_2d(inputs)[:limit]
+        told: dict[str, Any] = {}
+        if hidden:
+            outputs, codes = board.infer_with_hidden(images_sent)
+            told["hidden"] = codes.tolist()
+        else:
+            outputs = board.infer(images_sent)
         labels = outputs.argmax(axis=1)
         listing = table("Inference: ten outputs", "image", "label", *map(str, range(10)))
         for index, (label, row) in enumerate(zip(labels, outputs, strict=True)):
             listing.add_row(str(index), str(label), *(str(value) for value in row))
         terminal.say(listing)
-        terminal.finish({"labels": labels.tolist(), **values_or_file("outputs", outputs, output)})
+        told |= values_or_file("outputs", outputs, output)
+        terminal.finish({"labels": labels.tolist(), **told})
 
 
 def train(

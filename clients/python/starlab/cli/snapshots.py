@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from starlab.cli.commands import Command, Group
-from starlab.cli.files import writable
+from starlab.cli.files import read_bytes, writable
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
 from starlab.http import DEFAULT_URL
 from starlab.writing import write
@@ -99,7 +99,7 @@ def restore(
         identity = snapshot
         if Path(snapshot).is_file():
             identity = board.snapshots.upload(
-                Path(snapshot).read_bytes(), name=Path(snapshot).name
+                read_bytes(Path(snapshot), "ID|FILE"), name=Path(snapshot).name
             ).id
         with terminal.stages("restoring"):
             reply = board.snapshots.restore(identity, tolerance_uS=tolerance_us)
@@ -121,3 +121,56 @@ def delete(
     with connected(url, board_id, as_json) as (board, terminal):
         terminal.say(f"{board.snapshots.delete(snapshot).id} is deleted.")
         terminal.finish({"deleted": snapshot})
+
+
+@app.command(cls=Command)
+def show(
+    snapshot: Sid, url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = False
+) -> None:
+    """Show what is known of a snapshot."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        told = board.snapshots.get(snapshot).model_dump(mode="json")
+        listing = table("Snapshot", "what", "", right=False)
+        for name, value in told.items():
+            listing.add_row(name, "-" if value in (None, "", []) else str(value))
+        terminal.say(listing)
+        terminal.finish({"snapshot": told})
+
+
+@app.command(cls=Command)
+def download(
+    snapshot: Sid,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", dir_okay=False, callback=writable, help="The file; is overwritten."
+        ),
+    ],
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Write a snapshot to a file, which `upload` and `restore` take."""
+    with connected(url, board_id, as_json) as (board, terminal):
+        content = board.snapshots.download(snapshot)
+        write(output, content)
+        terminal.say(f"{len(content):,} bytes in {output}")
+        terminal.finish({"snapshot": snapshot, "output": str(output), "bytes": len(content)})
+
+
+@app.command(cls=Command)
+def upload(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A snapshot.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it.", show_default="of the file")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    board_id: BoardId = None,
+    as_json: Json = False,
+) -> None:
+    """Let the server keep a snapshot from a file."""
+    content = read_bytes(file, "FILE")
+    with connected(url, board_id, as_json) as (board, terminal):
+        kept = board.snapshots.upload(content, name=file.name if name is None else name)
+        terminal.say(f"{kept.id}: {kept.kind}, {kept.bytes:,} bytes")
+        terminal.finish({"snapshot": kept.model_dump(mode="json")})

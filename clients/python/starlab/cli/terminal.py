@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Final, TextIO, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import (
@@ -43,8 +43,9 @@ Rows = Annotated[str | None, typer.Option(help="Inputs, such as 0:10,12 (ranges 
 Columns = Annotated[str | None, typer.Option(help="Outputs, such as 0:10,12 (ranges half-open).")]
 
 
-NARROW: Final = 40
-"""Columns of a terminal below which sentences are left to it to be cut."""
+NARROW: Final = 60
+"""Columns of a terminal below which sentences are left to it to be cut, and tables that do not fit
+become lists."""
 
 
 class Terminal:
@@ -69,10 +70,10 @@ class Terminal:
         if self._as_json:
             return
         try:
-            if isinstance(text, Table) and self._width_of(text) > self._out.width:
+            is_narrow = self._out.width < NARROW
+            if is_narrow and isinstance(text, Table) and self._width_of(text) > self._out.width:
                 self._out.print(as_list(text), markup=False, highlight=False, soft_wrap=True)
             else:
-                is_narrow = self._out.width < NARROW
                 self._out.print(text, highlight=False, soft_wrap=is_narrow)
         except OSError as error:
             raise OutputFailed(error) from None
@@ -209,5 +210,6 @@ def table(title: str, *columns: str, right: bool = True) -> Table:
     """An empty table; all columns but the first are aligned to the right."""
     made = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if right and index else "left")
+        side: JustifyMethod = "right" if right and index else "left"
+        made.add_column(column, justify=side, overflow="fold")
     return made

@@ -1,0 +1,88 @@
+"""``stop`` and ``clear``: the emergency stop. Waits for no other call."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from starlab.cli.ending import ExitCode, ending_of, tell
+from starlab.cli.terminal import Json, Url, connected, reporting
+from starlab.client import Client
+from starlab.errors import StarlabError
+from starlab.http import DEFAULT_URL
+from starlab_contract import Faults
+
+STOP_TIMEOUT_S: Final = 15.0
+"""Longest wait for the answer to a stop: then it is said that it is not known."""
+
+
+def stop(
+    board: Annotated[
+        str | None, typer.Argument(metavar="[BOARD]", help="Which board.", show_default="all")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """Emergency stop: switch all drivers off, now, whatever runs.
+
+    It stays so until `starlab clear`. Example: starlab stop
+    """
+    with reporting(as_json) as terminal, Client(url, timeout_s=STOP_TIMEOUT_S) as client:
+        outcomes: dict[str, Faults | StarlabError] = (
+            client.emergency_stop()
+            if board is None
+            else {board: client.board(board).emergency_stop()}
+        )
+        told: dict[str, Any] = {}
+        code = 0
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Faults):
+                told[name] = outcome.model_dump(mode="json")
+                terminal.say(f"{name} is stopped: {_fields(told[name])}")
+                if told[name].get("confirmed") is False:
+                    code = max(code, ExitCode.BOARD)
+            else:
+                ending = ending_of(outcome)
+                told[name] = {"error": {"kind": ending.kind, "detail": ending.detail}}
+                tell(ending, as_json=False, of=name)
+                code = max(code, ending.code)
+        if not outcomes:
+            terminal.say("The server has no board to stop.")
+        terminal.finish({"boards": told})
+        if code:
+            raise typer.Exit(code)
+
+
+def clear(
+    board: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[BOARD]",
+            envvar="STARLAB_BOARD_ID",
+            help="Which board; not needed for an only one.",
+        ),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """Clear the emergency stop and all other latched faults of a board; bring its supplies up.
+
+    Says what it has cleared. Example: starlab clear emu0
+    """
+    with connected(url, board, as_json) as (found, terminal):
+        before = found.info().faults
+        after = found.clear_emergency_stop()
+        cleared = [name for name in before if name not in after.faults]
+        terminal.say(
+            f"{found.id}: {', '.join(cleared) or 'nothing'} cleared; "
+            f"still latched: {', '.join(after.faults) or 'nothing'}"
+        )
+        terminal.finish({"board": found.id, "cleared": cleared, **after.model_dump(mode="json")})
+
+
+def _fields(told: dict[str, Any]) -> str:
+    """All that a reply says, in a line."""
+    return "; ".join(
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in told.items()
+        if value not in (None, [])
+    )

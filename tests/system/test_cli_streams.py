@@ -84,7 +84,7 @@ def shell(url: str, tmp_path: Path) -> Shell:
         ("$STARLAB --help | head -c 1", 0, ""),
         ("$STARLAB form 1", 3, "it may have been executed"),
         ("$STARLAB read 1", 1, "the server did not answer"),
-        ("$STARLAB boards $'\\xff'", 2, "unexpected extra argument"),
+        ("$STARLAB boards $'\\xff'", 2, "is not valid UTF-8"),
         ("$STARLAB infer --images $'\\xff'", 2, "does not exist"),
         ("$STARLAB supplies --board $'\\xff'", 2, "is not valid UTF-8"),
         ("$STARLAB serve --port 0 --data /dev/null/x", 2, "cannot use --data"),

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from starlab import AsyncClient, Client
 from starlab.cli.app import app
 from starlab.errors import BoardAway
-from starlab_contract import Faults
+from starlab_contract import Stopped
 
-STOPPED = {"faults": ["emergency_stop"]}
+STOPPED = {"faults": ["emergency_stop"], "confirmed": True, "detail": ""}
 CELLS = ("--rows", "0:10", "--columns", "3", "--polarity", "+")
 
 
@@ -40,7 +40,7 @@ def test_a_stop_without_a_board_stops_all_and_tells_of_each(run: Run, server: Fa
     assert finished.json["boards"]["emu0"] == STOPPED
     assert finished.json["boards"]["board1"]["error"]["kind"] == "BoardAway"
     assert finished.result.stderr == "starlab: board1: board1 does not answer\n"
-    assert "emu0 is stopped: faults emergency_stop" in run("stop").words
+    assert "emu0 is stopped; latched: emergency_stop" in run("stop").words
     stops = [one.url.path for one in server.requests if one.method == "POST"]
     assert sorted(stops) == [
         f"/api/v1/boards/{name}/emergency-stop" for name in ("board1", "board1", "emu0", "emu0")
@@ -55,7 +55,7 @@ async def test_both_clients_stop_all_boards_at_once(anyio_backend: str) -> None:
         awaited = await client.emergency_stop()
     for found in (outcomes, awaited):
         assert isinstance(found["board1"], BoardAway)
-        assert isinstance(found["emu0"], Faults)
+        assert isinstance(found["emu0"], Stopped)
 
 
 @pytest.fixture
@@ -67,6 +67,13 @@ def test_a_stop_of_a_board_asks_nothing_else(run: Run, server: FakeServer) -> No
     server.will_answer_json(STOPPED)
     assert run("stop", "emu0", "--json").json == {"boards": {"emu0": STOPPED}}
     assert [one.url.path for one in server.requests] == ["/api/v1/boards/emu0/emergency-stop"]
+
+
+def test_a_stop_that_is_not_confirmed_is_told_and_ends_with_3(run: Run, server: FakeServer) -> None:
+    server.will_answer_json({"faults": [], "confirmed": False, "detail": "it does not answer"})
+    finished = run("stop", "emu0")
+    assert finished.code == 3
+    assert "emu0: NOT CONFIRMED: it does not answer" in finished.words
 
 
 def test_a_stop_of_no_board_says_so(run: Run, server: FakeServer) -> None:
@@ -84,7 +91,7 @@ def test_clearing_names_what_it_clears_and_what_stays(run: Run, server: FakeServ
     server.will_answer_json(board_of("emu0"))
     server.will_answer_json({"faults": []})
     finished = run("clear", "emu0", "--json")
-    assert finished.json == {"board": "emu0", "cleared": [], "faults": []}
+    assert (finished.json["cleared"], finished.json["faults"]) == ([], [])
 
 
 def test_cells_are_pulsed(run: Run, server: FakeServer, tmp_path: Path) -> None:

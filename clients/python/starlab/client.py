@@ -21,7 +21,7 @@ from starlab.http import (
     request_arguments,
 )
 from starlab_contract import Board as BoardInfo
-from starlab_contract import Faults, FoundBoard, Health, Readiness
+from starlab_contract import FoundBoard, Health, Readiness, Stopped
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Client:
         """Whether all of its boards answer, and the state of each."""
         return self._send(calls.readiness())
 
-    def emergency_stop(self) -> dict[str, Faults | StarlabError]:
+    def emergency_stop(self) -> dict[str, Stopped | StarlabError]:
         """Switch all drivers of all boards off, now; they stay so until cleared.
 
         All boards are asked at the same time: one that does not answer keeps no other one waiting.
@@ -101,7 +101,7 @@ class Client:
         with ThreadPoolExecutor(max_workers=len(ids) or 1) as pool:
             return dict(zip(ids, pool.map(self._stopped, ids), strict=True))
 
-    def _stopped(self, board_id: str) -> Faults | StarlabError:
+    def _stopped(self, board_id: str) -> Stopped | StarlabError:
         try:
             return self.board(board_id).emergency_stop()
         except StarlabError as error:

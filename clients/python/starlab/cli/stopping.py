@@ -9,7 +9,7 @@ from starlab.cli.terminal import Json, Url, connected, reporting
 from starlab.client import Client
 from starlab.errors import StarlabError
 from starlab.http import DEFAULT_URL
-from starlab_contract import Faults
+from starlab_contract import Stopped
 
 STOP_TIMEOUT_S: Final = 15.0
 """Longest wait for the answer to a stop: then it is said that it is not known."""
@@ -27,7 +27,7 @@ def stop(
     It stays so until `starlab clear`. Example: starlab stop
     """
     with reporting(as_json) as terminal, Client(url, timeout_s=STOP_TIMEOUT_S) as client:
-        outcomes: dict[str, Faults | StarlabError] = (
+        outcomes: dict[str, Stopped | StarlabError] = (
             client.emergency_stop()
             if board is None
             else {board: client.board(board).emergency_stop()}
@@ -35,10 +35,14 @@ def stop(
         told: dict[str, Any] = {}
         code = 0
         for name, outcome in outcomes.items():
-            if isinstance(outcome, Faults):
+            if isinstance(outcome, Stopped):
                 told[name] = outcome.model_dump(mode="json")
-                terminal.say(f"{name} is stopped: {_fields(told[name])}")
-                if told[name].get("confirmed") is False:
+                latched = ", ".join(outcome.faults) or "nothing"
+                detail = f": {outcome.detail}" if outcome.detail else ""
+                if outcome.confirmed:
+                    terminal.say(f"{name} is stopped; latched: {latched}{detail}")
+                else:
+                    terminal.say(f"{name}: NOT CONFIRMED{detail}; latched: {latched}")
                     code = max(code, ExitCode.BOARD)
             else:
                 ending = ending_of(outcome)
@@ -77,12 +81,3 @@ def clear(
             f"still latched: {', '.join(after.faults) or 'nothing'}"
         )
         terminal.finish({"board": found.id, "cleared": cleared, **after.model_dump(mode="json")})
-
-
-def _fields(told: dict[str, Any]) -> str:
-    """All that a reply says, in a line."""
-    return "; ".join(
-        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in told.items()
-        if value not in (None, [])
-    )

@@ -14,7 +14,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
 from starlab_api import docs, problems
-from starlab_api.boards import Boards
+from starlab_api.all_boards import Boards
 from starlab_api.emulator import EmbeddedEmulator
 from starlab_api.gate import Allowed, Gate
 from starlab_api.idempotency import AnswerStore, Idempotency

@@ -1,4 +1,4 @@
-"""The server's boards: connected when needed, lost and found again, one writer at a time.
+"""A board of the server: connected when needed, lost and found again, one writer at a time.
 
 Repeats no command: a call that loses its board fails, and the next one connects anew. Where the
 server has a folder for data, commands that change a chip go through a journal in it.
@@ -7,19 +7,18 @@ server has a folder for data, commands that change a chip go through a journal i
 import asyncio
 import contextlib
 import logging
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from starlab_api.problems import BoardBusy, NotFound
+from starlab_api.callers import RunningCalls, caller
+from starlab_api.problems import BoardBusy
 from starlab_api.settings import ServerSettings
 from starlab_api.stopping import StopOutcome, Stopper
 from starlab_host import (
+    Aborted,
     Board,
     BoardAway,
     CalibrationStore,
@@ -32,14 +31,13 @@ from starlab_host import (
     PathMemory,
     Recovery,
     StarlabHostError,
+    Work,
     connect,
 )
-from starlab_spec.wire.transactions import identify, json_object
+from starlab_spec.wire.transactions import Status, identify, json_object
 
 T = TypeVar("T")
 
-CALL: Final[ContextVar[str]] = ContextVar("call", default="")
-"""What the server is asked in this context, for the journal."""
 _log: Final = logging.getLogger(__name__)
 _CLIENT_NAME: Final = "starlab-api"
 _WORK_THREADS: Final = 8
@@ -56,6 +54,11 @@ class Connection:
 
     board: Board
     chip: Chip
+
+    def during(self, work: Work) -> "Connection":
+        """The same for one call."""
+        board = self.board.during(work)
+        return Connection(board, Chip(board))
 
 
 class BoardSlot:
@@ -81,6 +84,8 @@ class BoardSlot:
         """Restarts of the board that were seen."""
         self.identity: Mapping[str, Any] | None = None
         """What the board last said about itself."""
+        self.calls = RunningCalls()
+        """What runs on it."""
         self._settings = settings
         self._journal = journal
         self._path = PathMemory()
@@ -123,7 +128,11 @@ class BoardSlot:
         Raises:
             StarlabHostError: What ``function`` raises; LinkError if the board does not answer.
         """
-        return await asyncio.shield(self._submit(self._work, function))
+        who = caller()
+        with who.work, who.watched():
+            future = self._submit(self._work, function, who.work)
+            self.calls.add(who, future, has_board=False)
+            return await asyncio.shield(future)
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Run a call that has the board for itself, on a thread.
@@ -132,14 +141,17 @@ class BoardSlot:
             BoardBusy: Another such call held the board for too long; nothing was executed.
             StarlabHostError: As :meth:`read`.
         """
-        try:
-            await asyncio.wait_for(self._writing.acquire(), self._settings.busy_timeout_s)
-        except TimeoutError:
-            raise BoardBusy(self._settings.busy_timeout_s) from None
-        future = self._submit(self._work, function)
-        # released when the call is over, not when its caller stops waiting for it
-        future.add_done_callback(lambda _: self._writing.release())
-        return await asyncio.shield(future)
+        who = caller()
+        with who.work, who.watched():
+            try:
+                await asyncio.wait_for(self._writing.acquire(), self._settings.busy_timeout_s)
+            except TimeoutError:
+                raise BoardBusy(self._settings.busy_timeout_s) from None
+            future = self._submit(self._work, function, who.work)
+            self.calls.add(who, future, has_board=True)
+            # released when the call is over, not when its caller stops waiting for it
+            future.add_done_callback(lambda _: self._writing.release())
+            return await asyncio.shield(future)
 
     async def at_once(self, function: Callable[[Connection], T]) -> T:
         """Run a call that must not wait for any other, on a thread of its own.
@@ -147,7 +159,8 @@ class BoardSlot:
         Raises:
             StarlabHostError: As :meth:`read`.
         """
-        return await asyncio.shield(self._submit(self._rim, function))
+        with caller().work:
+            return await asyncio.shield(self._submit(self._rim, function))
 
     async def identify(self) -> Mapping[str, Any]:
         """Ask the board anew who it is: an emulated one may have been given another chip.
@@ -167,7 +180,7 @@ class BoardSlot:
 
     async def stop(self) -> StopOutcome:
         """Stop the board, drivers off, latched. Waits for the board alone, and not for long."""
-        return await self._stopper.stop(CALL.get())
+        return await self._stopper.stop(caller().work.what)
 
     @property
     def stop_is_pending(self) -> bool:
@@ -241,16 +254,23 @@ class BoardSlot:
             self._rim.submit(power_down).result(_POWER_DOWN_S)
 
     def _submit(
-        self, pool: ThreadPoolExecutor, function: Callable[[Connection], T]
+        self,
+        pool: ThreadPoolExecutor,
+        function: Callable[[Connection], T],
+        work: Work | None = None,
     ) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(pool, self._run, function, CALL.get())
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(pool, self._run, function, work, caller().work.what)
 
-    def _run(self, function: Callable[[Connection], T], call: str) -> T:
+    def _run(self, function: Callable[[Connection], T], work: Work | None, what: str) -> T:
+        """Run a call; its commands belong to a work, if there is one."""
+        if work is not None and work.stop.requested:
+            raise Aborted(Status.ABORTED, "its client had gone before it began")
         connection = self._connected()
         journal = self._journal
         try:
-            with contextlib.nullcontext() if journal is None else journal.noted(call):
-                return function(connection)
+            with contextlib.nullcontext() if journal is None else journal.noted(what):
+                return function(connection if work is None else connection.during(work))
         except (LinkError, OutcomeUnknown):
             self._drop(connection)
             raise
@@ -340,56 +360,3 @@ class BoardSlot:
             if self._connection is connection:
                 self._connection = None
         connection.board.close()
-
-
-class Boards:
-    """All boards of the server, by their position.
-
-    Raises:
-        JournalError: Another server keeps its journals in the same folder.
-    """
-
-    def __init__(self, urls: Sequence[str], settings: ServerSettings) -> None:
-        self._slots: list[BoardSlot] = []
-        data = settings.data
-        calibrations = CalibrationStore(None if data is None else data / "calibrations")
-        try:
-            for number, url in enumerate(urls):
-                # the embedded emulator listens elsewhere at each start
-                name = _file_name(url) if settings.boards else "emulator"
-                journal = None if settings.data is None else _journal(settings.data, name)
-                slot = BoardSlot(number, url, settings, journal, calibrations, name=name)
-                self._slots.append(slot)
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Iterator[BoardSlot]:
-        """The boards, by rising number."""
-        return iter(self._slots)
-
-    def __getitem__(self, board_id: str) -> BoardSlot:
-        """The board of an id.
-
-        Raises:
-            NotFound: There is none.
-        """
-        for slot in self._slots:
-            if slot.answers_to(board_id):
-                return slot
-        raise NotFound("board", board_id, [slot.id for slot in self._slots])
-
-    def close(self) -> None:
-        """Close every board."""
-        for slot in self._slots:
-            slot.close()
-
-
-def _journal(data: Path, name: str) -> Journal:
-    folder = data / "journals"
-    folder.mkdir(exist_ok=True)
-    return Journal(folder / f"{name}.sqlite")
-
-
-def _file_name(url: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", url)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from starlab_api.boards import CALL, Boards, BoardSlot
+from starlab_api.all_boards import Boards
+from starlab_api.boards import BoardSlot
+from starlab_api.callers import CALLER, Caller
 from starlab_api.problems import NotFound
 from starlab_api.settings import ServerSettings
 from starlab_api.snapshots import SnapshotStore
@@ -29,8 +31,7 @@ async def board_of(
         NotFound: There is none.
     """
     boards: Boards = request.app.state.boards
-    key = request.headers.get("idempotency-key")
-    CALL.set(f"{request.method} {request.url.path}" + (f" ({key})" if key else ""))
+    CALLER.set(Caller.of(request))
     return boards[board_id]
 
 

@@ -2,7 +2,8 @@
 
 Kept is the answer of every call that did, or may have done, something. A refusal that surely came
 before anything was executed, and that a later try may escape, is not kept: the board was away, held
-by another call, or not formed. The same key may be tried again then.
+by another call, or not formed, or the journal could not be written. The same key may be tried again
+then; the answer says so, as `nothing_done`.
 """
 
 import asyncio
@@ -18,14 +19,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starlab_api.bodies import whole_body
 from starlab_api.problems import ApiProblem, KeyInUse, KeyReused, problem_of, problem_response
-from starlab_contract import ProblemKind
 
+_PASSING: Final = frozenset({409, 500, 503, 507})
+"""Statuses that may mean that nothing was done, and are documents of problems."""
 UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _INLINE_BYTES: Final = 1 << 20
 """Bodies up to this size are hashed at once; larger ones on a thread."""
-_PASSING: Final = frozenset(
-    {ProblemKind.BOARD_AWAY, ProblemKind.BOARD_BUSY, ProblemKind.NOT_FORMED}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ class _Recorder:
             }
             whole = [start, {"type": "http.response.body", "body": response.body}]
             return StoredAnswer(fingerprint, whole, len(response.body))
-        if self._messages[0]["status"] in (409, 503) and json.loads(body)["type"] in _PASSING:
+        if self._messages[0]["status"] in _PASSING and json.loads(body).get("nothing_done", False):
             return None
         return StoredAnswer(fingerprint, self._messages, len(body))
 

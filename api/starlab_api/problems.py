@@ -32,12 +32,16 @@ from starlette.exceptions import HTTPException
 
 from starlab_api.problem_kinds import TITLES, kind_of
 from starlab_contract import PROBLEM_TYPE, FieldError, Problem, ProblemKind
+from starlab_host import Done, so_far
 from starlab_host.errors import (
     BadArgument,
     BoardRefused,
+    HandshakeRefused,
     Interlock,
+    JournalError,
     OutcomeUnknown,
     StarlabHostError,
+    StorageFailed,
 )
 from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
 from starlab_spec.supplies import SUPPLIES
@@ -171,7 +175,7 @@ class BoardBusy(ApiProblem):
 
     def __init__(self, waited_s: float) -> None:
         detail = f"another call still held the board after {waited_s:g} s; nothing was executed"
-        super().__init__(ProblemKind.BOARD_BUSY, detail)
+        super().__init__(ProblemKind.BOARD_BUSY, detail, nothing_done=True)
 
 
 class KeyInUse(ApiProblem):
@@ -195,6 +199,16 @@ _OF_STATUS: Final[Mapping[int, ProblemKind]] = {
     HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind.METHOD_NOT_ALLOWED,
 }
 """What Starlette's router raises."""
+_BEFORE_ANYTHING: Final = frozenset(
+    {ProblemKind.BOARD_AWAY, ProblemKind.BOARD_BUSY, ProblemKind.NOT_FORMED}
+)
+"""They say that nothing was done, and a later try may escape them."""
+_PASSING: Final = (JournalError, StorageFailed, HandshakeRefused)
+"""Errors that a later try may escape: disks that were full, another host that had the board."""
+_IN_THE_MIDDLE: Final = frozenset(
+    {ProblemKind.ABORTED, ProblemKind.LINK_LOST, ProblemKind.OUTCOME_UNKNOWN}
+)
+"""They leave open what was done before, unless it is told."""
 _CHANNELS: Final = frozenset(channel.name for channel in SUPPLIES)
 _SHOWN_CHARACTERS: Final = 80
 """What is shown of a text of the caller's."""
@@ -218,12 +232,30 @@ def problem_of(error: Exception, board: str | None = None) -> Problem:
             the server, of which the document tells nothing.
         board: The board that it concerns.
     """
+    done = so_far(error)
     if isinstance(error, ApiProblem):
-        return _problem(error.kind, str(error), board=board, **error.members)
+        told = _done_members(error, error.kind, done)
+        return _problem(error.kind, str(error), board=board, **{**told, **error.members})
     kind = kind_of(error)
     is_known = kind is not ProblemKind.INTERNAL or isinstance(error, StarlabHostError)
     detail = str(error) if is_known else "see the server's log"
-    return _problem(kind, detail, board=board, **_members_of(error))
+    if done is not None and done.changed:
+        if kind is ProblemKind.BOARD_AWAY:  # which says that nothing was done
+            kind = ProblemKind.LINK_LOST
+        detail += f"; before that: {done}"
+    told = {**_members_of(error), **_done_members(error, kind, done)}
+    return _problem(kind, detail, board=board, **told)
+
+
+def _done_members(error: Exception, kind: ProblemKind, done: Done | None) -> dict[str, object]:
+    """What the document says of that which was done before the error."""
+    if done is None:
+        return {"nothing_done": True} if kind in _BEFORE_ANYTHING else {}
+    amount, unit = done.amount
+    if done.changed or amount or kind in _IN_THE_MIDDLE:
+        return {"done": amount, "done_unit": unit, "pulses": done.pulses}
+    passes = kind in _BEFORE_ANYTHING or isinstance(error, _PASSING)
+    return {"nothing_done": True} if passes else {}
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from starlab_api.boards import BoardSlot, Connection
+from starlab_api.callers import Caller
 from starlab_contract import (
     Board,
     BoardState,
@@ -19,6 +20,8 @@ from starlab_contract import (
     Recovered,
     RoundTripBin,
     RoundTripFigures,
+    RunningCall,
+    StoppedCall,
 )
 from starlab_host import Entry, Recovery, StarlabHostError, capabilities_of
 from starlab_host.discovery import FoundBoard as HostFoundBoard
@@ -137,6 +140,8 @@ def _view(
             **{name: known.get(name) for name in _IDENTITY},
             "capabilities": None if slot.identity is None else _capabilities(slot.identity),
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
+            "running": _running(slot, status),
+            "last_stopped": _last_stopped(slot),
             "faults": [] if status is None else _faults(status.faults),
             "stop_pending": slot.stop_is_pending,
             "link": None if statistics is None else _link(statistics),
@@ -144,6 +149,38 @@ def _view(
             "recovered": None if slot.recovered is None else _recovered(slot.recovered),
         }
     )
+
+
+def _running(slot: BoardSlot, status: BoardStatus | None) -> RunningCall | None:
+    who = slot.calls.current
+    if who is None:
+        return None
+    work = who.work
+    told = _extent(who)
+    if status is not None and work.pulses_before is not None:
+        # the board counts during a command, too
+        told["pulses"] = max(work.pulses, status.lifetime_pulses - work.pulses_before)
+    return RunningCall(seconds=round(work.seconds, 3), stopping=work.stop.requested, **told)
+
+
+def _last_stopped(slot: BoardSlot) -> StoppedCall | None:
+    last = slot.calls.last_stopped
+    if last is None:
+        return None
+    return StoppedCall(ended_at=last.ended_at, how=last.how, **_extent(last.caller))
+
+
+def _extent(who: Caller) -> dict[str, Any]:
+    extent = who.work.extent
+    return {
+        "call": who.work.what,
+        "client": who.client,
+        "request_id": who.request_id,
+        "done": None if extent is None else extent.done,
+        "total": None if extent is None else extent.total or None,
+        "unit": None if extent is None else extent.unit,
+        "pulses": who.work.pulses,
+    }
 
 
 def _capabilities(identity: Mapping[str, object]) -> Capabilities:

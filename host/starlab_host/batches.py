@@ -44,6 +44,7 @@ def run_batch(
         OutcomeUnknown, LinkLost: The message says which samples were finished.
     """
     tell = board.reporting("samples", on_progress)
+    board.reporting("samples")(0, count)
     records = np.empty(count, record)
     step = samples_per_command(record)
     for first in range(0, count, step):

@@ -1,6 +1,5 @@
 """A board as registers, memory, supplies and operations. Knows not what the chip computes."""
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -135,9 +134,10 @@ class Board:
 
         Only the one thread that runs the call may use it.
         """
-        view = copy.copy(self)
-        view._work = work  # noqa: SLF001 - a copy of its own
-        view._rails = self._rails.by(view.execute)  # noqa: SLF001
+        view = object.__new__(type(self))  # what copy.copy does, in a fifth of the time
+        view.__dict__.update(self.__dict__)
+        view._work = work
+        view._rails = self._rails.by(view.execute)
         return view
 
     def putting_back(self) -> AbstractContextManager[None]:

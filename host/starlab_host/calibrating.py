@@ -69,6 +69,8 @@ def calibrate(
             raise NotReady(Status.NOT_READY, message)
     fits: dict[str, ChannelFit] = {}
     tell = board.reporting("supplies", on_progress)
+    board.reporting("supplies")(0, len(board.channels))
+
     for done, channel in enumerate(board.channels):
         with _restored(board, before[channel.name]):
             fits[channel.name] = _measure(board, channel, points, readings)

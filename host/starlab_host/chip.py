@@ -26,6 +26,7 @@ from starlab_host.settings import (
     SettingValue,
     settings_of,
 )
+from starlab_host.work import on_the_whole
 from starlab_spec import ARRAY1, ARRAY2, UnknownName, array_geometry
 from starlab_spec.operations import INFERENCE_RECORD, TRAINING_RECORD, PulseKind
 from starlab_spec.wire.transactions import Transaction
@@ -168,9 +169,11 @@ class Chip:
         if width is not None:
             area.check_width(array, kind, width)
         cells.require_formed(selected)
+        operations = commands.operations_of(pulses)
+        tell = on_the_whole(operations, self._board.reporting("rows"), on_progress)
         with cells.restored_pulses():
             group = MaskedPulses(kind, selected, pulses)
-            return cells.pulse(group, width_ns=width, on_progress=on_progress)
+            return cells.pulse(group, width_ns=width, on_progress=tell)
 
     def read_conductance_uS(
         self,

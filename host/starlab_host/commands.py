@@ -105,6 +105,11 @@ def pulse_masks(array: ArrayGeometry, pulses: Iterable[MaskedPulses]) -> list[Tr
     return transactions
 
 
+def operations_of(count: int) -> int:
+    """How many operations give so many pulses to the same cells."""
+    return -(-count // PULSES_PER_OPERATION)
+
+
 def pulses_of_counts(counts: NDArray[np.integer]) -> list[MaskedPulses]:
     """Another number of pulses for each cell: masks of 1, 2, 4, ... pulses, as few as can be.
 

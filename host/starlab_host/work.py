@@ -59,14 +59,14 @@ class Done:
         return self.pulses, "pulses"
 
     def __str__(self) -> str:
-        """As a sentence without its full stop."""
+        """For people: `1,234 pulses, 5 of 10 samples`."""
         if not (self.changed or self.pulses or self.extent):
-            return "nothing was done"
-        parts = [f"{self.pulses:,} pulses were given"]
+            return "nothing"
+        parts = [f"{self.pulses:,} pulses"]
         if self.extent is not None:
             total = f" of {self.extent.total:,}" if self.extent.total else ""
-            parts.append(f"{self.extent.done:,}{total} {self.extent.unit} were done")
-        return " and ".join(parts)
+            parts.append(f"{self.extent.done:,}{total} {self.extent.unit}")
+        return ", ".join(parts)
 
 
 class Work:
@@ -211,3 +211,19 @@ def so_far(error: BaseException) -> Done | None:
     """What a call had surely done when it ended in an error; None where nobody kept account."""
     found = getattr(error, _NOTE, None)
     return found if isinstance(found, Done) else None
+
+
+def on_the_whole(operations: int, tell: Report, also: Report | None) -> Report:
+    """A report on each of some operations as a report on all of them; ``also`` gets it as it is."""
+    before = last = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal before, last
+        if done < last:
+            before += total
+        last = done
+        tell(before + done, operations * total)
+        if also is not None:
+            also(done, total)
+
+    return report

@@ -1,13 +1,26 @@
 """What goes wrong on the way in and out: addresses, methods, media types, hostile bodies."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, npy, npz
 
 from starlab_api.problems import problem_of
-from starlab_host import OutcomeUnknown
-from starlab_host.errors import LinkLost
+from starlab_host import (
+    Aborted,
+    BoardAway,
+    HardwareFault,
+    JournalError,
+    LinkLost,
+    NotFormed,
+    NotReady,
+    OutcomeUnknown,
+    SessionEnded,
+    Work,
+)
+from starlab_spec.wire.transactions import Status
 
 ROOT = "http://testserver"
 HUGE = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }"
@@ -116,3 +129,41 @@ def test_a_defect_of_the_server_tells_nothing_of_its_inside() -> None:
     problem = problem_of(KeyError("secret"))
     assert (problem.status, problem.type) == (500, "internal-error")
     assert "secret" not in problem.model_dump_json()
+
+
+def problem_after(error: Exception, *, pulses: int = 0) -> dict[str, Any]:
+    """The document for an error of a call that had given some pulses before."""
+    work = Work()
+    work.pulses, work._changed = pulses, pulses > 0
+    with pytest.raises(type(error)), work:
+        raise error
+    return problem_of(error).model_dump(exclude_none=True)
+
+
+MANY = [
+    (BoardAway("nobody answers"), 503, 504),
+    (SessionEnded("the board restarted"), 503, 504),
+    (LinkLost("silence"), 504, 504),
+    (OutcomeUnknown("silence", [(7, "START")]), 502, 502),
+    (NotReady(Status.NOT_READY, "off"), 409, 409),
+    (HardwareFault(Status.HARDWARE_FAULT, "latched"), 409, 409),
+    (Aborted(Status.ABORTED, "stopped"), 409, 409),
+    (JournalError("the disk is full; nothing was sent"), 500, 500),
+    (NotFormed(1, 3, 4), 409, 409),
+]
+
+
+@pytest.mark.parametrize(("error", "at_first", "later"), MANY)
+def test_what_was_done_before_an_error_is_told(error: Exception, at_first: int, later: int) -> None:
+    told = problem_after(error, pulses=1234)
+    assert told["status"] == later
+    assert (told["done"], told["done_unit"], told["pulses"]) == (1234, "pulses", 1234)
+    assert "1,234 pulses" in told["detail"]
+    assert "nothing_done" not in told
+    assert problem_after(error)["status"] == at_first
+
+
+@pytest.mark.parametrize(("error", "at_first", "later"), MANY)
+def test_only_a_call_that_did_nothing_says_so(error: Exception, at_first: int, later: int) -> None:
+    escapes = (BoardAway, SessionEnded, JournalError, NotFormed)
+    assert problem_after(error).get("nothing_done", False) == isinstance(error, escapes)

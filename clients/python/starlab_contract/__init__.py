@@ -39,7 +39,9 @@ from starlab_contract.boards import (
     Readiness,
     RoundTripBin,
     RoundTripFigures,
+    RunningCall,
     Stopped,
+    StoppedCall,
 )
 from starlab_contract.calibration import (
     BalanceRails,
@@ -177,6 +179,7 @@ __all__ = [
     "RestoreSnapshot",
     "RoundTripBin",
     "RoundTripFigures",
+    "RunningCall",
     "Scheme",
     "Selection",
     "Settings",
@@ -184,6 +187,7 @@ __all__ = [
     "Snapshot",
     "SnapshotKind",
     "Stopped",
+    "StoppedCall",
     "Supplies",
     "Supply",
     "SupplyLimits",

@@ -1,5 +1,6 @@
 """Boards: who they are, how they are, how their link does. Never what their chip does."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -119,6 +120,42 @@ class Capabilities(ReplyBody):
     """It takes the requests that only an emulated board can be asked."""
 
 
+class Extent(ReplyBody):
+    """How far a call is, or was."""
+
+    call: str
+    """What was asked: method and path, and its Idempotency-Key."""
+    client: str | None
+    """Address of who asked."""
+    request_id: str | None
+    """What the client calls it: header `X-Request-ID`."""
+    done: int | None
+    """How much, in `unit`; null where it is not told."""
+    total: int | None
+    """Of how much; null where that is not known."""
+    unit: str | None
+    """What is counted: `samples`, `cells` within tolerance or formed, `supplies`, `rounds`, ..."""
+    pulses: int
+    """Pulses that it has given so far, on all cells together."""
+
+
+class RunningCall(Extent):
+    """A call that runs on a board."""
+
+    seconds: float
+    """For how long."""
+    stopping: bool
+    """Whether it stops at its next safe point: its client has gone."""
+
+
+class StoppedCall(Extent):
+    """A call that was stopped, as its client had gone."""
+
+    ended_at: datetime
+    how: str
+    """How it ended: where it was stopped, or what ended it before."""
+
+
 class Board(ReplyBody):
     """A board as the server knows it. Of a board that was never reached, most is null."""
 
@@ -154,6 +191,10 @@ class Board(ReplyBody):
     link: LinkStatistics | None
     in_doubt: list[JournaledCommand]
     """Commands that may have been executed; none where the server keeps no journal."""
+    running: RunningCall | None = None
+    """The call that runs: that which has the board for itself, or else the oldest; null: none."""
+    last_stopped: StoppedCall | None = None
+    """The last call that was stopped, as its client had gone; null: none since the server began."""
     recovered: Recovered | None
     """Commands in flight when the board was last lost, or the server; null: it has no journal."""
 

@@ -15,7 +15,7 @@ class ProblemKind(StrEnum):
     ABORTED = "aborted"
     """409: an abort or an emergency stop ended the operation; what was done is stated."""
     BOARD_AWAY = "board-away"
-    """503: the board does not answer; nothing was executed."""
+    """503: the board does not answer; nothing was executed: `nothing_done`."""
     BOARD_BUSY = "board-busy"
     """409: another call holds the board; nothing was executed."""
     BOARD_REFUSED = "board-refused"
@@ -113,4 +113,11 @@ class Problem(BaseModel):
     allowed: list[str] | None = None
     """What that header may say."""
     done: int | None = None
-    """Samples that were finished before the error; they stay done."""
+    """How much the call had surely done before the error, in `done_unit`; it stays done."""
+    done_unit: str | None = None
+    """What `done` counts: `samples`, `pulses` on all cells together, or `supplies`."""
+    pulses: int | None = None
+    """Pulses that the call had surely given, on all cells together."""
+    nothing_done: bool | None = None
+    """True: surely no pulse was given, and no setting or supply changed. The call may be tried
+    again under the same Idempotency-Key."""

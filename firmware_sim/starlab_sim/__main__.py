@@ -24,6 +24,7 @@ from starlab_sim.devices import PRESET_NAMES, Device, device_model, load_device
 from starlab_sim.effects import NONE, Effects
 from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
 from starlab_sim.errors import Refused, StateUnusable
+from starlab_sim.kept_values import check_chip
 from starlab_sim.network_faults import Network
 from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
 from starlab_sim.server import BoardServer
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rng = random.Random()
     network = Network(time.monotonic)
     try:
-        store = None if options.state is None else StateFile(options.state)
+        store = None if options.state is None else _kept_chip(options.state)
     except StateUnusable as error:
         print(f"starlab-chip: cannot keep the chip: {error}", file=sys.stderr)
         return EXIT_CANNOT_KEEP
@@ -245,6 +246,21 @@ def _limits(text: str) -> SafeArea:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except SpecError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _kept_chip(path: Path) -> StateFile:
+    """The file that is to keep the chip; what it keeps already is checked.
+
+    Raises:
+        StateUnusable: It cannot be used, or keeps what no chip is.
+    """
+    store = StateFile(path)
+    try:
+        check_chip(store.label, store.content)
+    except StateUnusable as error:
+        store.close()
+        raise StateUnusable(f"{path} keeps no chip that can be: {error}") from error
+    return store
 
 
 def _snapshot(path: Path, limits: SafeArea) -> Restorable:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from starlab_sim import kept_values
 from starlab_sim.chip import (
     CHIP,
     Volatile,
@@ -124,12 +125,14 @@ class Restorable:
         header, arrays = file.header, dict(file.arrays)
         try:
             registers = arrays.pop(_REGISTERS).tobytes()
+            if len(registers) != MAP_END:
+                raise SnapshotError(f"has {len(registers)} bytes of registers, expected {MAP_END}")
             wires = {name: arrays.pop(name) for name in file.arrays if name.startswith(_WIRES)}
-            pages = _pages(arrays) if header["memory"] else None
+            pages = _pages(arrays) if _is_true(header["memory"]) else None
             found = cls(
                 holding=Holding.of(json.dumps(header["holding"]).encode()),
-                pulses=int(header["lifetime_pulses"]),
-                ticks=int(header["emulated_ticks"]),
+                pulses=header["lifetime_pulses"],
+                ticks=header["emulated_ticks"],
                 content=_content(Snapshot(header, arrays)),
                 noise=dict(header["noise"]),
                 wires=wires,
@@ -137,18 +140,27 @@ class Restorable:
                 supplies=dict(header["supplies"]),
                 pages=pages,
             )
+            kept_values.check_holding(found.holding)
+            kept_values.check_content(found.content, pulses=found.pulses, ticks=found.ticks)
+            kept_values.check_registers(registers)
             SupplyRack(channels=channels).put_back(found.supplies, found.generators)
+            kept_values.check_supplies(found.supplies)
             scratch = Volatile()
             scratch.content[...] = found.content
             trial = found.holding.specimen.make(scratch, life=1)
             resume_noise(trial, found.noise)
+            for name, state in found.noise.items():
+                kept_values.check_stream(f"noise.{name}", state)
             resume_wires(trial, found.wires)
+            kept_values.check_wires(found.wires)
         except SnapshotError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, Refused) as error:
+        except KeyError as error:
+            raise SnapshotError(f"cannot be restored here: it lacks {error}") from error
+        except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
             raise SnapshotError(f"cannot be restored here: {error}") from error
-        if len(registers) != MAP_END:
-            raise SnapshotError(f"has {len(registers)} bytes of registers, expected {MAP_END}")
+        except Refused as error:
+            raise SnapshotError(f"cannot be restored here: {error}") from error
         return found
 
     @property
@@ -267,8 +279,16 @@ def _content(file: Snapshot) -> NDArray[np.void]:
     return content
 
 
+def _is_true(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SnapshotError(f"has memory {value!r:.40}, expected true or false")
+    return value
+
+
 def _pages(arrays: dict[str, NDArray[Any]]) -> dict[int, bytes]:
     pages, numbers = arrays.pop(_PAGES), arrays.pop(_PAGE_NUMBERS)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise SnapshotError(f"has page numbers of type {numbers.dtype} {numbers.shape}")
     if pages.shape != (len(numbers), _PAGE_BYTES) or pages.dtype != np.uint8:
         raise SnapshotError(f"has memory of type {pages.dtype} {pages.shape}")
     for number in numbers.tolist():

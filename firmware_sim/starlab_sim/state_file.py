@@ -6,10 +6,11 @@ change, the file keeps a copy until the chunk is complete: whoever opens it next
 left in part. That saves the process, not the machine: nothing waits for the disk.
 """
 
-import errno
+import contextlib
 import fcntl
 import mmap
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,8 @@ _FILE: Final = np.dtype(
 )
 """``begun`` and ``done`` number the chunks; where they differ, ``before`` counts: label, meter, and
 of each array the ``rows`` from the first number to before the second."""
+_HEAD: Final = MAGIC + VERSION.to_bytes(8, "little")
+_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class StateFile:
@@ -47,13 +50,14 @@ class StateFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it; undo what was left in part.
+        """Open the file, or make it where there is none; undo what was left in part.
 
         Raises:
-            StateUnusable: It cannot be opened, is in use, or is something else.
+            StateUnusable: It cannot be opened, is in use, or is something else: then it stays as it
+                is.
         """
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._descriptor = _opened(path)
         except OSError as error:
             raise StateUnusable(f"{path}: {error.strerror}") from None
         try:
@@ -110,23 +114,60 @@ class StateFile:
         self._done[()] = self._begun
 
 
+def _opened(path: Path) -> int:
+    """The descriptor of the file, which is made where there is none.
+
+    Raises:
+        OSError: It cannot be opened, or made.
+        StateUnusable: The path leads nowhere, or to no file.
+    """
+    try:
+        descriptor = os.open(path, _OPEN)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise StateUnusable(
+                f"{path} leads to {os.readlink(path)}, which is not there"
+            ) from None
+        _make(path)
+        descriptor = os.open(path, _OPEN)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StateUnusable(f"{path} is no file")
+    return descriptor
+
+
+def _make(path: Path) -> None:
+    """A file without a chip, at its place only once it is whole.
+
+    Room for all of it is made now: a full disk met later, through the mapping, would kill the
+    process.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(_HEAD)
+            file.write(bytes(_FILE.itemsize - len(_HEAD)))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was first: it has the file
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _mapped(descriptor: int, path: Path) -> NDArray[np.void]:
     """The file as one record, shape ()."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise StateUnusable(f"{path} is in use by another emulator") from None
-    head = MAGIC + VERSION.to_bytes(8, "little")
-    kept = os.pread(descriptor, _FILE.itemsize + 1, 0)
-    size, begin, rest = len(kept), kept[: len(head)], kept[len(head) :]
-    was_being_made = begin in (b"", head) and not rest.strip(b"\0")
-    if not (was_being_made or (begin == head and size == _FILE.itemsize)):
-        raise StateUnusable(f"{path} is no state of an emulated board, or of another version")
     try:
-        size += os.pwrite(descriptor, head[size:], size)
-        # room is made now: a full disk met later, through the mapping, would kill the process
-        if size + os.pwrite(descriptor, bytes(_FILE.itemsize - size), size) < _FILE.itemsize:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        begin = os.pread(descriptor, len(_HEAD), 0)
+        size = os.fstat(descriptor).st_size
+        if not size:
+            raise StateUnusable(f"{path} is empty: if it is to be a new chip, remove it first")
+        if begin != _HEAD or size != _FILE.itemsize:
+            raise StateUnusable(f"{path} is no state of an emulated board, or of another version")
         mapping = mmap.mmap(descriptor, _FILE.itemsize)
     except OSError as error:
         raise StateUnusable(f"{path}: {error.strerror}") from None

@@ -23,6 +23,7 @@ from starlab_host.setting_changes import setting_change
 from starlab_host.settings import SETTING_ADDRESSES, settings_of
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry, SnapshotError, UnknownName, array_geometry
 from starlab_spec.geometry import CONDUCTANCE_MAX_uS, CONDUCTANCE_MIN_uS, VIRGIN_MAX_uS
+from starlab_spec.registers import MAP_END
 from starlab_spec.snapshot import EXACT, READ, Snapshot, checksum, pack, unpack
 from starlab_spec.supplies import CODE_MAX, SUPPLIES
 from starlab_spec.units import TICK_NS
@@ -31,6 +32,11 @@ KINDS: Final = (EXACT, READ)
 TOLERANCE_uS: Final = 0.3
 """How near write-verify brings each cell: three codes of READ [O]."""
 _HALF: Final = 0.5
+_TEXT_MAX: Final = 200
+_WORD_MAX: Final = (1 << 32) - 1
+_TOTAL_MAX: Final = (1 << 64) - 1
+_READ_MAX_uS: Final = 1000.0
+"""Nothing that READ tells is more, however low its rails are."""
 _SET_FIRST: Final = (
     "th", "th1_uS", "c1", "c1_relative", "c2", "output_activation", "activation_scale",
     "activation_amplitude", "scheme",
@@ -115,22 +121,21 @@ def describe(data: bytes) -> SnapshotInfo:
     """
     file = unpack(data)
     header = file.header
-    try:
-        ticks = header.get("emulated_ticks")
-        return SnapshotInfo(
-            kind=file.kind,
-            bytes=len(data),
-            sha256=checksum(data),
-            serial=str(header["serial"]),
-            boot_id=int(header["boot_id"]),
-            firmware=str(header["firmware"]),
-            device_model=str(header["device_model"]),
-            lifetime_pulses=int(header["lifetime_pulses"]),
-            emulated_time_s=None if ticks is None else int(ticks) * TICK_NS * 1e-9,
-            memory=bool(header.get("memory", False)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SnapshotError(f"has a header that makes no sense: {error}") from error
+    is_timed = header.get("emulated_ticks") is not None
+    return SnapshotInfo(
+        kind=file.kind,
+        bytes=len(data),
+        sha256=checksum(data),
+        serial=_text(header, "serial"),
+        boot_id=_whole(header, "boot_id", _WORD_MAX),
+        firmware=_text(header, "firmware"),
+        device_model=_text(header, "device_model"),
+        lifetime_pulses=_whole(header, "lifetime_pulses", _TOTAL_MAX),
+        emulated_time_s=(
+            _whole(header, "emulated_ticks", _TOTAL_MAX) * TICK_NS * 1e-9 if is_timed else None
+        ),
+        memory=bool(header.get("memory", False)),
+    )
 
 
 def restore_snapshot(
@@ -225,6 +230,9 @@ def _conductance_uS(file: Snapshot, array: ArrayGeometry) -> NDArray[np.float64]
         raise SnapshotError(f"has {_name(array)} of shape {found}, expected {array.shape}")
     if cells.dtype.kind != "f" or not np.isfinite(cells).all():
         raise SnapshotError(f"has {_name(array)} that are no finite numbers")
+    if cells.min() < 0 or cells.max() > _READ_MAX_uS:
+        span = f"{cells.min():g} .. {cells.max():g} uS"
+        raise SnapshotError(f"has {_name(array)} of {span}, expected 0 .. {_READ_MAX_uS:g} uS")
     return cells.astype(np.float64)
 
 
@@ -250,7 +258,10 @@ def _settings(file: Snapshot) -> dict[str, Any]:
     """All settings, whichever kind it is."""
     if file.kind == READ:
         return dict(_member(file, "settings"))
-    words = file.arrays["registers"].tobytes()
+    kept = file.arrays.get("registers")
+    words = b"" if kept is None else kept.tobytes()
+    if len(words) != MAP_END:
+        raise SnapshotError(f"has {len(words)} bytes of registers, expected {MAP_END}")
     return asdict(
         settings_of({at: int.from_bytes(words[at : at + 4], "big") for at in SETTING_ADDRESSES})
     )
@@ -261,11 +272,11 @@ def _supplies(file: Snapshot) -> dict[str, float]:
     kept = _member(file, "supplies")
     codes = kept
     if file.kind == EXACT:
-        codes = {
-            channel.name: code
-            for channel, code in zip(SUPPLIES, kept["codes"], strict=True)
-            if code is not None
-        }
+        listed = kept.get("codes")
+        if not isinstance(listed, list) or len(listed) != len(SUPPLIES):
+            raise SnapshotError(f"lacks the codes of {len(SUPPLIES)} supplies")
+        named = zip((channel.name for channel in SUPPLIES), listed, strict=True)
+        codes = {name: code for name, code in named if code is not None}
     channels = {channel.name: channel for channel in SUPPLIES}
     for name, code in codes.items():
         if name not in channels:
@@ -280,3 +291,17 @@ def _member(file: Snapshot, name: str) -> dict[str, Any]:
     if not isinstance(member, dict):
         raise SnapshotError(f"lacks {name}")
     return member
+
+
+def _whole(header: Mapping[str, Any], name: str, most: int) -> int:
+    value = header.get(name)
+    if type(value) is not int or not 0 <= value <= most:
+        raise SnapshotError(f"has {name} {value!r:.40}, expected a whole number 0 .. {most}")
+    return value
+
+
+def _text(header: Mapping[str, Any], name: str) -> str:
+    value = header.get(name)
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _TEXT_MAX:
+        raise SnapshotError(f"has {name} {value!r:.40}, expected a short text")
+    return value

@@ -13,6 +13,7 @@ What the header and the arrays of either kind are is told in docs/snapshots.md.
 import hashlib
 import json
 import math
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ READ: Final = "read"
 _HEAD: Final = struct.Struct("<8sII")
 _HASH_BYTES: Final = 32
 _ALIGNMENT: Final = 8
+_PLAIN: Final = re.compile("[<>|=]?(b1|[iu][1248]|f[248])")
+"""NumPy's names of plain numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,25 +91,37 @@ def unpack(data: bytes | memoryview) -> Snapshot:
         raise SnapshotError("is cut off or damaged: its SHA-256 does not fit")
     end = _HEAD.size + header_bytes
     try:
-        header = json.loads(bytes(body[_HEAD.size : end]))
+        header = json.loads(
+            bytes(body[_HEAD.size : end]), parse_constant=_no_number, parse_float=_number
+        )
         listing = header.pop("arrays")
         if header["kind"] not in (EXACT, READ):
             raise SnapshotError(f"is of kind {header['kind']!r}, expected {EXACT!r} or {READ!r}")
         arrays = {}
         for one in listing:
             start = end + -end % _ALIGNMENT
-            dtype, shape = np.dtype(one["dtype"]), tuple(map(int, one["shape"]))
-            if dtype.kind not in "biuf" or min(shape, default=0) < 0:
+            kind, shape = str(one["dtype"]), tuple(map(int, one["shape"]))
+            if not _PLAIN.fullmatch(kind) or min(shape, default=0) < 0:
                 raise SnapshotError(f"has {one['name']} of type {one['dtype']} {shape}")
+            dtype = np.dtype(kind)
             end = start + dtype.itemsize * math.prod(shape)
             arrays[str(one["name"])] = np.frombuffer(body[start:end], dtype).reshape(shape)
     except SnapshotError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SnapshotError(f"has a header that makes no sense: {error}") from error
     if end != len(body):
         raise SnapshotError(f"has {len(body)} bytes before its hash, expected {end}")
     return Snapshot(header, arrays)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
 
 
 def checksum(data: bytes | memoryview) -> str:

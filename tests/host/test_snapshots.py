@@ -139,3 +139,43 @@ def test_only_the_emulator_command_changes_an_emulated_board(bench: Bench) -> No
     restore_snapshot(bench.board, bench.chip, data)
     opcodes = {transaction.opcode for command in bench.session.commands for transaction in command}
     assert opcodes == {Opcode.WRITE_MEM, Opcode.EMULATOR}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"boot_id": -1}, "has boot_id -1, expected a whole number 0 .. 4294967295"),
+        ({"boot_id": True}, "has boot_id True, expected a whole number"),
+        ({"lifetime_pulses": 1 << 64}, "has lifetime_pulses 18446744073709551616, expected "),
+        ({"lifetime_pulses": 0.5}, "has lifetime_pulses 0.5, expected a whole number"),
+        ({"emulated_ticks": float("nan")}, "NaN is not a number"),
+        ({"emulated_ticks": float("inf")}, "Infinity is not a number"),
+        ({"emulated_ticks": "1"}, "has emulated_ticks '1', expected a whole number"),
+        ({"serial": 5}, "has serial 5, expected a short text"),
+        ({"firmware": "\0"}, "has firmware "),
+        ({"device_model": "x" * 1000}, "has device_model 'xxx"),
+    ],
+)
+def test_what_a_snapshot_says_of_itself_is_checked(
+    bench: Bench, change: dict[str, object], said: str
+) -> None:
+    file = unpack(take_snapshot(bench.board, bench.chip, kind="read"))
+    with pytest.raises(SnapshotError, match=said):
+        describe(pack({**file.header, **change}, file.arrays))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.1, 1e30])
+def test_a_read_snapshot_with_impossible_cells_is_refused_before_anything_is_done(
+    bench: Bench, value: float
+) -> None:
+    file = unpack(take_snapshot(bench.board, bench.chip, kind="read"))
+    cells_uS = file.arrays["array2.conductance_uS"].copy()
+    cells_uS[1, 2, 3] = value
+    sent = len(bench.session.commands)
+    with pytest.raises(SnapshotError, match=r"has array2\.conductance_uS "):
+        restore_snapshot(
+            bench.board,
+            bench.chip,
+            pack(file.header, {**file.arrays, "array2.conductance_uS": cells_uS}),
+        )
+    assert len(bench.session.commands) == sent

@@ -16,7 +16,6 @@ from tests.sim.conftest import Bench
 
 from starlab_sim import Board, Specimen
 from starlab_sim.chip import Chip, Converters, Learning, PulseKind, Rails, Schedule, Tuning, warm_up
-from starlab_sim.chip.counters import Meter
 from starlab_sim.errors import StateUnusable
 from starlab_sim.state_file import StateFile
 from starlab_spec.operations import Operation
@@ -174,19 +173,6 @@ def test_a_file_that_lost_its_end_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StateUnusable, match="Is a directory"):
         StateFile(tmp_path)
-
-
-def test_a_file_that_was_being_made_is_made_anew(tmp_path: Path) -> None:
-    path = tmp_path / "chip"
-    for size in (0, 16, 4096):
-        with kept(path):
-            pass
-        path.write_bytes(path.read_bytes()[:size])
-        with kept(path) as state:
-            assert state.label == b""
-            assert everything(Chip(seed=3, store=state)) == everything(Chip(seed=3))
-            state.commit(Meter())
-        path.unlink()
 
 
 # ---- a board

@@ -172,12 +172,14 @@ class Wired:
             KeyError, ValueError: It never gave these.
         """
         gain, steps_left = kept["gain"], int(kept["steps_left"])
+        if kept["steps_left"].dtype.kind not in "iu":
+            raise ValueError("gains that hold for a number of steps that is not whole")
         shape = (2, self.layout.inputs, self.layout.outputs)
         if not 0 <= steps_left <= self._refresh_steps:
             raise ValueError(f"gains that hold for {steps_left} steps")
         if steps_left and (gain.shape != shape or gain.dtype != np.float32):
             raise ValueError(f"gains of type {gain.dtype} {gain.shape}, expected {shape}")
-        self._gain, self._steps_left = gain.copy(), steps_left
+        self._gain, self._steps_left = gain.copy() if steps_left else NO_GAIN, steps_left
 
     def forget(self) -> None:
         """Cells changed otherwise than by learning: the next step takes new gains."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
@@ -20,6 +20,7 @@ from starlab_api.gate import Allowed, Gate
 from starlab_api.idempotency import AnswerStore, Idempotency
 from starlab_api.limits import BodyLimit
 from starlab_api.openapi import describe
+from starlab_api.parameters import ROOT, check_parameters
 from starlab_api.routes import (
     arrays,
     boards,
@@ -91,6 +92,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         version=version("starlab"),
         description=_DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(check_parameters)],
     )
     app.state.settings = settings
     problems.install(app)
@@ -123,7 +125,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         in_doubt,
         journal,
     ):
-        app.include_router(noun.router, prefix="/api/v1")
+        app.include_router(noun.router, prefix=ROOT)
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:

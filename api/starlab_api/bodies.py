@@ -19,7 +19,7 @@ from starlab_api.archives import Room, read_npz
 from starlab_api.arrays import NUMBERS, Array, array_of_lists, read_npy
 from starlab_api.json_bodies import check_plain, parse
 from starlab_api.problems import InvalidInput, UnsupportedMediaType, invalid_fields
-from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, RequestBody
+from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, TEXT, RequestBody
 
 Parameters = TypeVar("Parameters", bound=RequestBody)
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class ArrayCall(Generic[Parameters]):
             parent = next(parents, None)
             (gathered if parent is None else gathered.setdefault(parent, {}))[name] = value
         check_plain(gathered)
-        return _validated(self.parameters, gathered)
+        return _validated(self.parameters, gathered, context=TEXT)
 
     def _names(self) -> list[str]:
         """Names of all parameters, as a query string knows them."""
@@ -190,8 +190,10 @@ async def in_turn(request: Request, function: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(threads, function)
 
 
-def _validated(model: type[Parameters], values: Mapping[str, Any]) -> Parameters:
+def _validated(
+    model: type[Parameters], values: Mapping[str, Any], *, context: str | None = None
+) -> Parameters:
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=context)
     except ValidationError as error:
         raise invalid_fields(error.errors()) from error

@@ -56,7 +56,7 @@ def test_without_an_address_all_networks_of_the_server_and_its_own_boards_are_as
         ({"addresses": ["serial:///dev/ttyUSB0"]}, "addresses", "of none of the forms udp://host"),
         ({"wait_s": 0}, "wait_s", "greater than 0"),
         ({"wait_s": 60}, "wait_s", "less than or equal to 30"),
-        ({"adresses": []}, "adresses", "not permitted"),
+        ({"adresses": []}, "adresses", "did you mean addresses?"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

@@ -1,6 +1,7 @@
 """Raw registers, for engineers. Refuses no address itself: the board does."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path
 
@@ -16,6 +17,8 @@ from starlab_spec.registers import MAP_END, register, register_at
 router = APIRouter(
     prefix="/boards/{board_id}/registers/{address}", tags=["boards"], route_class=JsonRoute
 )
+
+_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,19}|0[xX][0-9a-fA-F]{1,16})")
 
 Address = Annotated[
     str,
@@ -46,10 +49,9 @@ async def write_register(board: OneBoard, address: Address, body: RegisterWrite)
 
 
 def _address(text: str) -> int:
-    try:
-        address = int(text, 0)
-    except ValueError:
+    if _NUMBER.fullmatch(text) is None:
         return _address_of_name(text)
+    address = int(text, 0)
     if not 0 <= address < MAP_END:
         raise LimitExceeded("address", address, 0 if address < 0 else MAP_END - 4)
     if address % 4:

@@ -97,7 +97,4 @@ def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        known = (
-            "; known: " + ", ".join(kind.model_fields) if first["type"] == "extra_forbidden" else ""
-        )
-        raise InvalidInput(f"{name}: {first['msg']}{known}", {"field": name}) from None
+        raise InvalidInput(f"{name}: {first['msg']}", {"field": name}) from None

@@ -68,6 +68,7 @@ from starlab_contract.emulator import (
     NetworkFaults,
     WiresAccount,
 )
+from starlab_contract.exact import TEXT, check_text, nearest
 from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
 from starlab_contract.limits import (
     ArrayLimits,
@@ -112,6 +113,7 @@ __all__ = [
     "NPZ_TYPE",
     "PROBLEM_TYPE",
     "SNAPSHOT_TYPE",
+    "TEXT",
     "ArrayLimits",
     "ArrayPulses",
     "BalanceRails",
@@ -205,4 +207,6 @@ __all__ = [
     "VoltageLimits",
     "VoltageSupply",
     "WiresAccount",
+    "check_text",
+    "nearest",
 ]

@@ -1,16 +1,48 @@
 """What every body has in common. Holds no body of its own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from starlab_contract.exact import exact, with_nearest
 
 
 class RequestBody(BaseModel):
-    """What a client sends: an unknown field is refused, so that a typo cannot pass in silence."""
+    """What a client sends: an unknown field is refused, so that a typo cannot pass in silence.
+
+    Numbers are numbers: neither truth values nor text pass for one. 1.0 is an integer, as in JSON
+    Schema. Text passes where all is text (validation context ``TEXT``), as JSON would write it.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The model's schema, its numbers and truth values exact."""
+        schema: CoreSchema = exact(handler(source))
+        return schema
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_the_nearest(cls, values: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            if not any(one["type"] == "extra_forbidden" for one in error.errors()):
+                raise
+            found = [with_nearest(one, cls.model_fields) for one in error.errors()]
+            raise ValidationError.from_exception_data(error.title, found) from None
 
 
 class ReplyBody(BaseModel):

@@ -2,19 +2,25 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, RequestBody
+from starlab_contract.exact import TEXT, check_text
 from starlab_contract.settings import SettingsChange
 
 
-def _numbers(layers: object) -> object:
+def _numbers(layers: object, info: ValidationInfo) -> object:
     """Layers as a query string has them: `1,2`, or `1` and `2` apart."""
-    if isinstance(layers, str):
-        layers = layers.split(",")
-    if not isinstance(layers, list):
+    if info.context != TEXT:
         return layers
-    return [int(n) if isinstance(n, str) and n in ("1", "2") else n for n in layers]
+    found: list[object] = []
+    for part in layers if isinstance(layers, list) else [layers]:
+        for text in part.split(",") if isinstance(part, str) else [part]:
+            if isinstance(text, str):
+                check_text("int", text)
+                text = int(text)
+            found.append(text)
+    return found
 
 
 Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_numbers), Field(min_length=1)]

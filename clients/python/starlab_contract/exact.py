@@ -13,7 +13,9 @@ TEXT: Final = "text"
 _SHOWN: Final = 100
 """Letters of a name that are looked at."""
 _LISTED: Final = 8
-"""Names that are told at most."""
+"""All names are told where there are no more ..."""
+_NEAREST: Final = 3
+"""... and else as many, the nearest."""
 _WHOLE: Final = re.compile("-?(0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTH: Final = re.compile("true|false|1|0")
@@ -53,7 +55,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "it takes none"
     if len(by_lower) <= _LISTED:
         return f"known: {', '.join(by_lower.values())}"
-    close = difflib.get_close_matches(name[:_SHOWN].lower(), by_lower, n=_LISTED, cutoff=0)
+    close = difflib.get_close_matches(name[:_SHOWN].lower(), by_lower, n=_NEAREST, cutoff=0)
     return f"the nearest are {', '.join(by_lower[one] for one in close)}"
 
 

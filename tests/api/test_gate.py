@@ -202,7 +202,7 @@ def friendly() -> Iterator[TestClient]:
 
 def test_another_name_and_page_may_be_allowed(friendly: TestClient) -> None:
     page = {"origin": "https://page.example", "sec-fetch-site": "cross-site"}
-    url = "/api/v1/boards/board0/emergency-stop"
+    url = "/api/v1/boards/board0/arrays/1/form"
     asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-lease"}
     before = friendly.options(url, headers={**page, **asked})
     assert before.headers["access-control-allow-origin"] == "https://page.example"

@@ -10,7 +10,7 @@ import pytest
 from tests.system.test_api_process import ready, refusal, server
 
 AWAY = ("--port", "0", "--board", "udp://127.0.0.1:9")
-STOP = "/api/v1/boards/board0/emergency-stop"
+FORM = "/api/v1/boards/board0/arrays/1/form"
 
 
 def exchange(url: str, head: str, body: str = "") -> tuple[int, dict[str, Any]]:
@@ -48,7 +48,7 @@ FOREIGN = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"}
         (  # <form method=post>, submitted by itself
             browser(
                 "POST",
-                STOP,
+                FORM,
                 **FOREIGN,
                 Content_Type="application/x-www-form-urlencoded",
                 Sec_Fetch_Mode="navigate",
@@ -57,18 +57,18 @@ FOREIGN = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"}
             "a=1",
         ),
         (
-            browser("POST", STOP, **FOREIGN, Content_Type="multipart/form-data; boundary=-x"),
+            browser("POST", FORM, **FOREIGN, Content_Type="multipart/form-data; boundary=-x"),
             '---x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n---x--\r\n',
         ),
-        (browser("POST", STOP, **FOREIGN, Content_Type="text/plain"), "{}"),
+        (browser("POST", FORM, **FOREIGN, Content_Type="text/plain"), "{}"),
         # fetch(url, {method: "POST", mode: "no-cors"})
-        (browser("POST", STOP, **FOREIGN, Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="empty"), ""),
+        (browser("POST", FORM, **FOREIGN, Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="empty"), ""),
         # fetch(url, {method: "POST", mode: "no-cors", body: new Blob(["{}"])}): no Content-Type
-        (browser("POST", STOP, **FOREIGN, Sec_Fetch_Mode="no-cors"), "{}"),
+        (browser("POST", FORM, **FOREIGN, Sec_Fetch_Mode="no-cors"), "{}"),
         (  # what goes before fetch(url, {method: "PATCH", headers: {"Content-Type": ...}})
             browser(
                 "OPTIONS",
-                STOP,
+                FORM,
                 **FOREIGN,
                 Access_Control_Request_Method="PATCH",
                 Access_Control_Request_Headers="content-type",
@@ -76,9 +76,9 @@ FOREIGN = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"}
             ),
             "",
         ),
-        (browser("POST", STOP, **FOREIGN, Content_Type="application/json"), "{}"),
+        (browser("POST", FORM, **FOREIGN, Content_Type="application/json"), "{}"),
         # a sandboxed frame, a file, a page behind a redirect
-        (browser("POST", STOP, Origin="null"), ""),
+        (browser("POST", FORM, Origin="null"), ""),
         # <img src=...>, and EventSource
         (
             browser(
@@ -92,8 +92,8 @@ FOREIGN = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site"}
         ),
         (browser("GET", "/api/v1/boards", **FOREIGN, Accept="text/event-stream"), ""),
         # another server of this machine is the same site, and yet somebody else
-        (browser("POST", STOP, Origin="http://127.0.0.1:3000", Sec_Fetch_Site="same-site"), ""),
-        (browser("POST", STOP, Origin="http://localhost", Sec_Fetch_Site="cross-site"), ""),
+        (browser("POST", FORM, Origin="http://127.0.0.1:3000", Sec_Fetch_Site="same-site"), ""),
+        (browser("POST", FORM, Origin="http://localhost", Sec_Fetch_Site="cross-site"), ""),
         # new WebSocket(url)
         (
             browser(
@@ -118,21 +118,21 @@ def test_a_page_of_somebody_else_is_refused(url: str, head: str, body: str) -> N
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "0.0.0.0:{port}"])
 def test_a_page_whose_name_was_bent_is_refused(url: str, host: str) -> None:
     host = host.format(port=urlsplit(url).port)
-    head = f"POST {STOP} HTTP/1.1\nHost: {host}\nOrigin: http://{host}\nSec-Fetch-Site: same-origin"
+    head = f"POST {FORM} HTTP/1.1\nHost: {host}\nOrigin: http://{host}\nSec-Fetch-Site: same-origin"
     status, problem = exchange(url, head)
     assert (status, problem["type"], problem["value"]) == (403, "foreign-host", host)
 
 
 @pytest.mark.parametrize("heads", ["", "\nHost: localhost\nHost: localhost"])
 def test_a_request_has_one_host(url: str, heads: str) -> None:
-    assert exchange(url, f"POST {STOP} HTTP/1.1{heads}")[0] == 403
+    assert exchange(url, f"POST {FORM} HTTP/1.1{heads}")[0] == 403
 
 
 @pytest.mark.parametrize(
     "host", ["bench.example", "10.9.8.7:80", "localhost", socket.gethostname()]
 )
 def test_its_own_page_under_each_of_its_names_is_served(url: str, host: str) -> None:
-    head = f"POST {STOP} HTTP/1.1\nHost: {host}\nOrigin: http://{host}\nSec-Fetch-Site: same-origin"
+    head = f"POST {FORM} HTTP/1.1\nHost: {host}\nOrigin: http://{host}\nSec-Fetch-Site: same-origin"
     assert exchange(url, head)[0] == 503
 
 
@@ -141,7 +141,7 @@ def test_a_server_on_all_addresses_is_reached_by_what_it_announces() -> None:
     environment = {"STARLAB_TRUST_NETWORK": "1", "STARLAB_ALLOWED_ORIGINS": "https://page.example"}
     with server(*options, **environment) as process:
         url = ready(process)["listening"].replace("0.0.0.0", "127.0.0.1")
-        head = f"POST {STOP} HTTP/1.1\nHost: "
+        head = f"POST {FORM} HTTP/1.1\nHost: "
         assert exchange(url, head + f"0.0.0.0:{urlsplit(url).port}")[0] == 503
         assert exchange(url, head + "localhost:8000\nOrigin: https://page.example")[0] == 503
         assert exchange(url, head + "evil.example")[0] == 403

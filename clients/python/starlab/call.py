@@ -97,4 +97,7 @@ def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"{name}: {first['msg']}", {"field": name}) from None
+        message = f"{name}: {first['msg']}"
+        if first["type"] == "extra_forbidden" and "known" not in message:
+            message += f"; known: {', '.join(kind.model_fields)}"
+        raise InvalidInput(message, {"field": name}) from None

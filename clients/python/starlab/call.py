@@ -98,6 +98,6 @@ def checked(kind: type[Model], values: Mapping[str, Any]) -> Model:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         message = f"{name}: {first['msg']}"
-        if first["type"] == "extra_forbidden" and "known" not in message:
+        if first["type"] == "extra_forbidden" and "known:" not in message:
             message += f"; known: {', '.join(kind.model_fields)}"
         raise InvalidInput(message, {"field": name}) from None

@@ -70,8 +70,8 @@ class _Known:
     """Register words, by name."""
     codes: dict[str, int | None]
     """Codes of the rails that drive pulses; None: off."""
-    masks: dict[int, bytes] = field(default_factory=dict)
-    """What the command under way has written to memory, by address."""
+    written: list[tuple[int, bytes]] = field(default_factory=list)
+    """Addresses and data that the command under way has written to memory, in order."""
 
     def get(self, name: str, field_name: str) -> int:
         """A field of a register."""
@@ -176,7 +176,7 @@ class Guard:
             elif opcode == Opcode.START and len(data) == 4:
                 self._start(known, int.from_bytes(data, "big"))
             elif opcode == Opcode.WRITE_MEM:
-                known.masks[address] = data
+                known.written.append((address, data))
             elif opcode == Opcode.SET_SUPPLY:
                 self._check_supplies([transaction])
                 if address < len(SUPPLIES):
@@ -284,14 +284,28 @@ class Guard:
 
     def _masked(self, known: _Known, array: ArrayGeometry) -> int:
         """Most cells of one row and polarity of the mask in memory."""
-        address, size = known.words["MASK_ADDRESS"], mask_bytes(array)
-        packed = known.masks.get(address, b"")
-        if len(packed) != size:
+        packed = self._memory(known, known.words["MASK_ADDRESS"], mask_bytes(array))
+        if packed is None:
+            return 0  # beyond the memory: the board refuses it
+        return int(np.count_nonzero(unpack_mask(packed, array), axis=2).max())
+
+    def _memory(self, known: _Known, address: int, size: int) -> bytes | None:
+        """What memory holds once the command has written to it; None: there is no memory there."""
+        end, later = address + size, known.written
+        found: bytearray | None = None
+        for number, (at, data) in enumerate(known.written, start=1):
+            if at <= address and end <= at + len(data):
+                found, later = bytearray(data[address - at : end - at]), known.written[number:]
+        if found is None:
             result = self._read([read_memory(address, size)])[0]
             if result.status != Status.OK:
-                return 0  # beyond the memory: the board refuses it
-            packed = result.data
-        return int(np.count_nonzero(unpack_mask(packed, array), axis=2).max())
+                return None
+            found = bytearray(result.data)
+        for at, data in later:
+            first, last = max(at, address), min(at + len(data), end)
+            if first < last:
+                found[first - address : last - address] = data[first - at : last - at]
+        return bytes(found)
 
 
 def _starts(transaction: Transaction) -> bool:

@@ -289,6 +289,45 @@ def test_the_columns_of_array_2_are_counted_by_polarity(columns: list[int], mess
         assert board.execute(transactions)[-1].status == Status.OK
 
 
+@pytest.mark.parametrize(
+    ("written", "cells"),
+    [
+        ([(0, b"\xff" * 250)], 10),
+        ([(-5, b"\xff" * 300)], 10),  # more than the mask, from before it on
+        ([(0, b"\xff" * 250), (0, bytes(250))], 0),  # the last one counts
+        ([(0, bytes(250)), (2, b"\xff")], 4),  # within it: of two rows
+        ([(3, b"\x0f")], 2),  # the rest is what memory holds: nothing
+        ([(-1, b"\xff\xfc")], 6),  # its first byte, and one before it
+        ([(249, b"\x1f\xff")], 5),  # its last byte, and one behind it
+        ([(250, b"\xff" * 9), (-9, b"\xff" * 9)], 0),
+    ],
+)
+def test_a_mask_is_what_memory_holds_after_the_writes_of_its_own_command(
+    written: list[tuple[int, bytes]], cells: int
+) -> None:
+    for limit in (cells, cells - 1):
+        if limit < 0:
+            continue
+        # 44.2 uA a cell
+        area = SafeArea.of({"pulses": {"array2": {"set": {"row_ma": 0.0443 * limit or 0.001}}}})
+        board = EmulatedBoard(Specimen(seed=1), serial="bench", rng=random.Random(1), area=area)
+        Board(_Direct(board), area).bring_up()
+        guard = Guard(area, board.execute)
+        transactions = [
+            write_registers(register("MODE").address, [0], mask=1),
+            write_registers(register("MASK_KIND").address, [0, MASK_AT]),
+            *(write_memory(MASK_AT + offset, data) for offset, data in written),
+            start(Operation.PULSE_MASK),
+        ]
+        if limit == cells:
+            guard.admit(transactions)
+            assert board.execute(transactions)[-1].status == Status.OK
+        else:
+            with pytest.raises(Unsafe, match="SET row current"):
+                guard.admit(transactions)
+            assert board.execute(transactions)[-1].status == Status.INTERLOCK
+
+
 def test_forming_is_allowed_within_its_block_and_nowhere_else(bench: Bench) -> None:
     bench.emulated.execute([ARRAY1_SELECTED])
     guard = Guard(SafeArea.shipped(), bench.emulated.execute)

@@ -15,7 +15,7 @@ from starlab_sim.chip import Chip, Converters, Schedule, Tuning
 from starlab_sim.chip.energy import BACKWARD_TICKS, inference_ticks, tuning_ticks
 from starlab_sim.devices import PulseConditions
 from starlab_sim.errors import Refused
-from starlab_spec.errors import LimitExceeded
+from starlab_spec.errors import LimitExceeded, rounded
 from starlab_spec.geometry import ARRAY1, ARRAY2, ArrayGeometry
 from starlab_spec.operations import PulseKind
 from starlab_spec.safe_area import SafeArea
@@ -284,4 +284,5 @@ def _kinds_of(schedule: Schedule, array: ArrayGeometry) -> dict[PulseKind, int]:
 
 
 def _over_voltage(channel: Channel, value: float) -> str:
-    return str(LimitExceeded(channel.name, round(value, 1), channel.high, channel.unit))
+    told = rounded(value, channel.high, 1)
+    return str(LimitExceeded(channel.name, told, channel.high, channel.unit))

@@ -7,7 +7,7 @@ from starlab_sim.effects import CurrentLimit
 from starlab_sim.errors import Refused
 from starlab_sim.faults import OVER_CURRENT
 from starlab_sim.state import PoweredState
-from starlab_spec.errors import LimitExceeded
+from starlab_spec.errors import LimitExceeded, rounded
 from starlab_spec.geometry import PLUS
 from starlab_spec.operations import PulseKind
 from starlab_spec.supplies import supply
@@ -30,7 +30,7 @@ def over_current(
         where: What was not pulsed, and what was before.
     """
     channel = supply(RAILS[kind])
-    drawn = round(current_ma, 4)
+    drawn = rounded(current_ma, limit.limit_ma, 4)
     exceeded = LimitExceeded(f"{channel.name} current", drawn, limit.limit_ma, "mA")
     state.trip(OVER_CURRENT, channel.index)
     return Refused(Status.COMPLIANCE, f"{exceeded}, {where}")

@@ -18,6 +18,7 @@ from starlab_host.errors import CalibrationError
 from starlab_host.files import remove, write_whole
 from starlab_host.results import SupplyState
 from starlab_spec import LimitExceeded
+from starlab_spec.errors import rounded
 from starlab_spec.supplies import CODE_MAX, SUPPLIES, Channel, supply
 
 VERSION: Final = 1
@@ -113,7 +114,8 @@ class Calibration:
         nearest = self.real(channel, code)
         if abs(nearest - value) > step(channel, code):
             name = f"{channel.name} (calibrated reach)"
-            raise LimitExceeded(name, round(value, 3), round(nearest, 3), channel.unit)
+            told, bound = rounded(value, nearest, 3), rounded(nearest, value, 3)
+            raise LimitExceeded(name, told, bound, channel.unit)
         return code
 
     def nearest_code(self, channel: Channel, value: float) -> int:

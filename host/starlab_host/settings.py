@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from starlab_host.errors import BadArgument
 from starlab_spec import LimitExceeded, UnknownName
+from starlab_spec.errors import exact
 from starlab_spec.operations import Activation, PulseKind, Scheme
 from starlab_spec.registers import Field, Register, register
 from starlab_spec.safe_area import SafeArea
@@ -213,7 +214,7 @@ def _whole(low: int, high: int, *, code_of_low: int | None = None, unit: str = "
     def encode(name: str, value: SettingValue) -> int:
         number = _within(name, value, low, high, unit)
         if number != int(number):
-            raise BadArgument(name, f"{number:g} is not a whole number")
+            raise BadArgument(name, f"{exact(number)} is not a whole number")
         return int(number) - offset
 
     return _Conversion(encode, lambda code: code + offset)
@@ -226,7 +227,7 @@ def _duration() -> _Conversion:
     def encode(name: str, value: SettingValue) -> int:
         number = _within(name, value, TICK_NS, longest, "ns")
         if number % TICK_NS:
-            raise BadArgument(name, f"{number:g} ns is not a multiple of {TICK_NS} ns")
+            raise BadArgument(name, f"{exact(number)} ns is not a multiple of {TICK_NS} ns")
         return int(number) // TICK_NS - 1
 
     return _Conversion(encode, lambda code: (code + 1) * TICK_NS)

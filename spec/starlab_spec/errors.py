@@ -12,6 +12,9 @@ All of them are the caller's fault, and all of them are ``ValueError``.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Integral
+from typing import Any, Final
 
 
 class SpecError(ValueError):
@@ -35,10 +38,11 @@ class LimitExceeded(SpecError):
         self.value = value
         self.limit = limit
         self.unit = unit
-        side = "above" if value > limit else "below" if value < limit else "not within"
+        side = {1: "above", -1: "below", 0: "not within"}[_order(value, limit)]
         tail = f" {unit}" if unit else ""
-        asked = f"{name} {_plain(value)}{tail}" + (f" {place}" if place else "")
-        super().__init__(f"{asked} is {side} the {_plain(limit)}{tail} limit")
+        told, bound = apart(value, limit)
+        asked = f"{name} {told}{tail}" + (f" {place}" if place else "")
+        super().__init__(f"{asked} is {side} the {bound}{tail} limit")
 
 
 class Unsafe(LimitExceeded):
@@ -104,6 +108,58 @@ class SnapshotError(SpecError):
         super().__init__(f"snapshot {problem}")
 
 
-def _plain(number: float) -> str:
-    """Whole numbers in full, others to six digits."""
-    return str(int(number)) if isinstance(number, int) else f"{number:g}"
+_DIGITS: Final = 6
+"""Digits of a number in a message, if they tell the truth."""
+_DIGITS_MAX: Final = 17
+"""So many tell any two numbers apart."""
+
+
+def apart(value: float, other: float) -> tuple[str, str]:
+    """Two numbers as text: in six digits, or in as many more as keep the one above the other.
+
+    Whole numbers are given in full.
+    """
+    texts = ("", "")
+    for digits in range(_DIGITS, _DIGITS_MAX + 1):
+        texts = _text(value, digits), _text(other, digits)
+        if _order(*map(float, texts)) == _order(value, other):
+            break
+    return texts
+
+
+def exact(number: float) -> str:
+    """A number as text: in six digits, or in as many more as it takes to be that very number."""
+    texts = (_text(number, digits) for digits in range(_DIGITS, _DIGITS_MAX))
+    return next(
+        (text for text in texts if float(text) == _plain(number)),
+        _text(number, _DIGITS_MAX),
+    )
+
+
+def rounded(value: float, limit: float, decimals: int) -> float:
+    """A number with so many decimals, or with as many more as keep it on its side of a limit."""
+    for places in range(decimals, decimals + _DIGITS_MAX):
+        near = round(value, places)
+        if _order(near, limit) == _order(value, limit):
+            return near
+    return value
+
+
+def _order(value: Any, other: Any) -> int:
+    """1 where the first is above the second, -1 where it is below, else 0."""
+    one, two = _plain(value), _plain(other)
+    return int(one > two) - int(one < two)
+
+
+def _plain(number: Any) -> float:
+    """A number of Python: NumPy's own compare with less than their digits."""
+    return int(number) if isinstance(number, Integral) else float(number)
+
+
+def _text(number: Any, digits: int) -> str:
+    if not isinstance(number, Integral):
+        return f"{float(number):.{digits}g}"
+    try:
+        return str(int(number))
+    except ValueError:  # Python writes no more than some thousand digits
+        return f"{Decimal(int(number)):.{digits}g}"

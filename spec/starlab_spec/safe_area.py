@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from starlab_spec.errors import BadLimits, LimitExceeded, Unsafe
+from starlab_spec.errors import BadLimits, LimitExceeded, Unsafe, apart, exact, rounded
 from starlab_spec.geometry import ARRAY1, ARRAY2, CONDUCTANCE_MAX_uS, array_geometry
 from starlab_spec.limits_file import SHIPPED, Table
 from starlab_spec.operations import PulseKind
@@ -146,7 +146,7 @@ class SafeArea:
         if kind is not PulseKind.FORM and amplitude_mv >= self.forming_level_mv:
             raise Unsafe(
                 f"{kind.name} voltage",
-                round(amplitude_mv, 1),
+                rounded(amplitude_mv, self.forming_level_mv, 1),
                 self.forming_level_mv,
                 "mV",
                 place=f"on array {array}",
@@ -179,7 +179,7 @@ def _unsafe(
 ) -> Unsafe:
     return Unsafe(
         f"{kind.name} {what}",
-        round(value, 3),
+        rounded(value, limit, 3),
         limit,
         unit,
         place=f"on array {array}",
@@ -271,10 +271,15 @@ def _area(limits: Mapping[str, float]) -> SafeArea:
     for kind in (PulseKind.SET, PulseKind.RESET):
         path = f"supplies.{DRIVING_RAIL[kind]}.high"
         if limits[path] * (1 + margin) >= level_mv:
-            problem = f"{limits[path]:g} mV, {margin:.0%} more to trip, reaches forming.level_mv"
-            raise BadLimits(path, f"{problem} {level_mv:g} mV: {kind.name} must not form")
+            problem = (
+                f"{exact(limits[path])} mV, {margin:.0%} more to trip, reaches forming.level_mv"
+            )
+            raise BadLimits(path, f"{problem} {exact(level_mv)} mV: {kind.name} must not form")
     differing = [path for path in _BOUNDS if limits[path] != _SHIPPED[path]]
-    told = {path: f"{path} {limits[path]:g} instead of {_SHIPPED[path]:g}" for path in differing}
+    told = {
+        path: "{} {} instead of {}".format(path, *apart(limits[path], _SHIPPED[path]))
+        for path in differing
+    }
     return SafeArea(
         channels=tuple(channels),
         pulses=MappingProxyType(

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Final
 
-from starlab_spec.errors import LimitExceeded, UnknownName
+from starlab_spec.errors import LimitExceeded, UnknownName, rounded
 from starlab_spec.limits_file import SHIPPED
 
 CODE_MAX: Final = 255
@@ -75,7 +75,10 @@ class Channel(ABC):
         for end, beyond in ((ends[0], value < ends[0] - slack), (ends[1], value > ends[1] + slack)):
             if beyond:
                 raise LimitExceeded(
-                    f"{self.name} reach:", round(value, 3), round(end, 3), self.unit
+                    f"{self.name} reach:",
+                    rounded(value, end, 3),
+                    rounded(end, value, 3),
+                    self.unit,
                 )
         return code
 
@@ -102,9 +105,9 @@ class Channel(ABC):
         # half a step of grace: a limit in round millivolts lies between two codes
         step = abs(self.value(code) - self.value(code - 1 if code else 1))
         if value > self.high + step / 2:
-            raise LimitExceeded(self.name, round(value, 1), self.high, self.unit)
+            raise LimitExceeded(self.name, rounded(value, self.high, 1), self.high, self.unit)
         if value < self.low - step / 2:
-            raise LimitExceeded(self.name, round(value, 1), self.low, self.unit)
+            raise LimitExceeded(self.name, rounded(value, self.low, 1), self.low, self.unit)
 
 
 class VoltageChannel(Channel):

@@ -129,9 +129,18 @@ def _check_settings(name: str, bins: int, read_noise_uS: float, least_pulses: in
         ("least pulses", least_pulses, 2, math.inf, ""),
     ):
         if not value >= low:
-            raise InvalidInput(f"{what} {value:g}{unit} is below the {low:g}{unit} limit")
+            raise InvalidInput(
+                f"{what} {_exact(value)}{unit} is below the {_exact(low)}{unit} limit"
+            )
         if value > high:
-            raise InvalidInput(f"{what} {value:g}{unit} is above the {high:g}{unit} limit")
+            raise InvalidInput(
+                f"{what} {_exact(value)}{unit} is above the {_exact(high)}{unit} limit"
+            )
+
+
+def _exact(number: float) -> str:
+    """A number as text that says no other one."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def _steps(

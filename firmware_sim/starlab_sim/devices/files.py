@@ -15,7 +15,7 @@ from starlab_sim.devices.soft_bounds import SoftBounds
 from starlab_sim.devices.table import DeviceModel, StepTable
 from starlab_sim.effects.parameters import read
 from starlab_sim.errors import Refused
-from starlab_spec.errors import LimitExceeded
+from starlab_spec.errors import LimitExceeded, apart
 from starlab_spec.geometry import CONDUCTANCE_MIN_uS, WINDOW_uS
 from starlab_spec.wire.transactions import Status
 
@@ -117,8 +117,9 @@ def _csv(path: Path) -> dict[str, Any]:
             ("to_uS", high, CONDUCTANCE_MIN_uS + (number + 1) * width_uS),
         ):
             if not abs(value - expected) <= _EDGE_TOLERANCE_uS:
+                told, wanted = apart(value, expected)
                 raise _bad(
-                    f"{path} bin {number + 1}: {edge} {value:g} uS is not {expected:g} uS, that of"
+                    f"{path} bin {number + 1}: {edge} {told} uS is not {wanted} uS, that of"
                     f" {len(values)} equal bins of the window"
                 )
     columns = [list(column) for column in zip(*values, strict=True)] or [[]] * len(COLUMNS)

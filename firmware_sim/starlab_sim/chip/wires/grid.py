@@ -25,7 +25,7 @@ from starlab_sim.chip.wires.learning import ReadingWires, renew_gain
 from starlab_sim.chip.wires.programming import BlockScratch, block_scratch
 from starlab_sim.chip.wires.solving import STEPS_MAX, TOLERANCE, solve_nodes
 from starlab_sim.chip.wires.transferring import place, take, transfer_columns
-from starlab_spec.errors import ShapeError
+from starlab_spec.errors import ShapeError, apart
 
 
 class NoSolution(ArithmeticError):
@@ -285,7 +285,7 @@ class Grid:
 
     @staticmethod
     def _accept(steps: int, residual: float, tolerance: float) -> None:
-        if not residual <= max(tolerance, 1e-14):
-            raise NoSolution(
-                f"wires residual {residual:g} after {steps} steps, limit {tolerance:g}"
-            )
+        limit = max(tolerance, 1e-14)
+        if not residual <= limit:
+            told, bound = apart(residual, limit)
+            raise NoSolution(f"wires residual {told} after {steps} steps, limit {bound}")

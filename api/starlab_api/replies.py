@@ -1,7 +1,7 @@
-"""Replies that hold arrays, in the media type that the caller asks for. Knows no call."""
+"""Replies that hold arrays, in the media type that the caller asks for; warnings with any reply."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from starlab_api.arrays import write_npy, write_npz
 from starlab_api.problems import NotAcceptable
-from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE
+from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, WARNINGS_HEADER
 
 OFFERED: Final = (JSON_TYPE, NPY_TYPE, NPZ_TYPE)
 
@@ -30,22 +30,33 @@ def accepted_type(request: Request) -> str:
     return best
 
 
-def array_response(media: str, values: Mapping[str, object], *, main: str) -> Response:
+def warnings_header(warnings: Sequence[str]) -> dict[str, str]:
+    """The header that takes warnings along: none where there are none."""
+    return {WARNINGS_HEADER: json.dumps(warnings)} if warnings else {}
+
+
+def array_response(
+    media: str, values: Mapping[str, object], *, main: str, warnings: Sequence[str] = ()
+) -> Response:
     """A reply in one of the offered media types.
 
     Args:
         media: As :func:`accepted_type` gives it.
         values: Fields of the reply: arrays, and plain values among them. None is left out.
         main: The field that an `.npy` reply holds.
+        warnings: What is doubtful about the request: in a header and, in JSON, as a field too.
     """
+    headers = warnings_header(warnings)
     given = {name: value for name, value in values.items() if value is not None}
     if media == NPY_TYPE:
-        return Response(write_npy(np.asarray(given[main])), media_type=NPY_TYPE)
+        return Response(write_npy(np.asarray(given[main])), headers=headers, media_type=NPY_TYPE)
     if media == NPZ_TYPE:
         arrays = {name: np.asarray(value) for name, value in given.items()}
-        return Response(write_npz(arrays), media_type=NPZ_TYPE)
+        return Response(write_npz(arrays), headers=headers, media_type=NPZ_TYPE)
+    if warnings:
+        given["warnings"] = list(warnings)
     members = (f"{json.dumps(name)}:{_json(value)}" for name, value in given.items())
-    return Response(f"{{{','.join(members)}}}", media_type=JSON_TYPE)
+    return Response(f"{{{','.join(members)}}}", headers=headers, media_type=JSON_TYPE)
 
 
 def _json(value: object) -> str:

@@ -30,6 +30,7 @@ from starlab_contract import (
 from starlab_host import Levelling, cell_mask
 from starlab_host import level as level_array
 from starlab_host.chip import MAX_PULSES
+from starlab_host.doubts import about_programming, about_samples
 from starlab_spec import ArrayGeometry
 from starlab_spec.operations import PulseKind
 
@@ -106,7 +107,13 @@ async def program(board: OneBoard, array: OneArray, request: Request, started: S
             method=asked.method.value,
             max_pulses=asked.max_pulses or MAX_PULSES,
         )
-        return array_response(media, asdict(report), main="failed")
+        doubts = about_programming(
+            conductance_uS=body.arrays.get("conductance_uS"),
+            weights=body.arrays.get("weights"),
+            scale_uS=asked.scale_uS,
+            tolerance_uS=asked.tolerance_uS,
+        )
+        return array_response(media, asdict(report), main="failed", warnings=doubts)
 
     return await board.write(write)
 
@@ -144,7 +151,9 @@ async def vmm(board: OneBoard, array: OneArray, request: Request, started: Start
     inputs = body.array("inputs")
 
     def multiply(link: Connection) -> Response:
-        return array_response(media, asdict(link.chip.vmm(array.number, inputs)), main="codes")
+        products = asdict(link.chip.vmm(array.number, inputs))
+        doubts = about_samples(inputs) if array.number == 1 else []
+        return array_response(media, products, main="codes", warnings=doubts)
 
     return await board.read(multiply)
 

@@ -10,6 +10,7 @@ from starlab_api.dependencies import OneBoard, Started
 from starlab_api.openapi import array_replies, array_requests
 from starlab_api.replies import accepted_type, array_response
 from starlab_contract import InferReply, TrainStepReply
+from starlab_host.doubts import about_lesson, about_samples, about_settings
 
 router = APIRouter(prefix="/boards/{board_id}", tags=["chip"])
 
@@ -29,7 +30,8 @@ async def infer(board: OneBoard, request: Request, started: Started) -> Response
 
     def run(link: Connection) -> Response:
         inference = link.chip.infer(inputs, hidden=body.parameters.hidden)
-        return array_response(media, asdict(inference), main="outputs")
+        doubts = about_samples(inputs)
+        return array_response(media, asdict(inference), main="outputs", warnings=doubts)
 
     return await board.read(run)
 
@@ -59,6 +61,9 @@ async def train_step(board: OneBoard, request: Request, started: Started) -> Res
             layers=asked.layers,
             settings=settings,
         )
-        return array_response(media, asdict(training), main="outputs")
+        doubts = about_lesson(inputs, body.arrays.get("labels"), body.arrays.get("targets"))
+        if settings:
+            doubts += about_settings(settings, asdict(link.chip.settings()))
+        return array_response(media, asdict(training), main="outputs", warnings=doubts)
 
     return await board.write(learn)

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from starlab_api.bodies import json_only
 from starlab_api.dependencies import OneBoard
 from starlab_api.json_bodies import JsonRoute
+from starlab_api.replies import warnings_header
 from starlab_contract import Settings, SettingsChange
+from starlab_host.doubts import about_settings
 
 router = APIRouter(prefix="/boards/{board_id}/settings", tags=["boards"], route_class=JsonRoute)
 
@@ -20,8 +22,9 @@ async def read_settings(board: OneBoard) -> Settings:
 
 
 @router.patch("", dependencies=[Depends(json_only)])
-async def change_settings(board: OneBoard, body: SettingsChange) -> Settings:
+async def change_settings(board: OneBoard, body: SettingsChange, response: Response) -> Settings:
     """Change some settings, all or none of them; the reply shows every one."""
     changes = body.model_dump(mode="json", exclude_none=True)
     settings = await board.write(lambda link: link.chip.change_settings(**changes))
+    response.headers.update(warnings_header(about_settings(changes, asdict(settings))))
     return Settings.model_validate(asdict(settings))

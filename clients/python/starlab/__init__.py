@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlab.aio import AsyncArray, AsyncBoard, AsyncClient
     from starlab.board import Array, Board
     from starlab.client import Client
+    from starlab.doubts import DoubtfulInput
     from starlab.errors import (
         Aborted,
         AccessDenied,
@@ -60,6 +61,7 @@ __all__ = [
     "BoardError",
     "Client",
     "Conflict",
+    "DoubtfulInput",
     "Evaluation",
     "InvalidInput",
     "LimitExceeded",
@@ -86,6 +88,7 @@ __all__ = [
 
 _HOMES: Final = (
     "errors",
+    "doubts",
     "client",
     "board",
     "aio",

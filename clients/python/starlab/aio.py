@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from starlab import calls, supply_calls
 from starlab.board import Method
 from starlab.call import Call
+from starlab.doubts import warn
 from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
@@ -337,4 +338,6 @@ class AsyncClient:
             response = await self._http.request(**request_arguments(call))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
-        return call.read(answer_of(response, call))
+        answer = answer_of(response, call)
+        warn(response.headers)
+        return call.read(answer)

@@ -10,6 +10,7 @@ import httpx2
 from starlab import calls
 from starlab.board import Board
 from starlab.call import Call
+from starlab.doubts import warn
 from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
@@ -116,4 +117,6 @@ class Client:
             response = self._http.request(**request_arguments(call))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
-        return call.read(answer_of(response, call))
+        answer = answer_of(response, call)
+        warn(response.headers)
+        return call.read(answer)

@@ -79,7 +79,13 @@ from starlab_contract.limits import (
     SupplyLimits,
     VoltageLimits,
 )
-from starlab_contract.media import JSON_TYPE, NPY_TYPE, NPZ_TYPE, SNAPSHOT_TYPE
+from starlab_contract.media import (
+    JSON_TYPE,
+    NPY_TYPE,
+    NPZ_TYPE,
+    SNAPSHOT_TYPE,
+    WARNINGS_HEADER,
+)
 from starlab_contract.network import (
     Infer,
     InferParameters,
@@ -114,6 +120,7 @@ __all__ = [
     "PROBLEM_TYPE",
     "SNAPSHOT_TYPE",
     "TEXT",
+    "WARNINGS_HEADER",
     "ArrayLimits",
     "ArrayPulses",
     "BalanceRails",

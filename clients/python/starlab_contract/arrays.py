@@ -18,6 +18,7 @@ from starlab_contract.base import (
     ReplyBody,
     RequestBody,
     Selection,
+    Warnings,
 )
 
 
@@ -194,6 +195,7 @@ class ProgramReply(ReplyBody):
     """Cells that did not: plane, input, output."""
     rounds: int
     """How often pulses were given and cells read."""
+    warnings: Warnings = None
 
 
 class Conductance(ReplyBody):
@@ -222,3 +224,4 @@ class VmmReply(ReplyBody):
     codes: IntegerMatrix
     """Shape (batch, outputs). Array 1: 0 .. 2^N1 - 1; array 2: signed 17 bits."""
     current_ua: Annotated[Matrix, Field(description="The same, scaled to microampere.")]
+    warnings: Warnings = None

@@ -65,3 +65,9 @@ Selection = Annotated[
         examples=[[0, 1, 2], "0:10,12"],
     ),
 ]
+
+Warnings = Annotated[
+    list[str] | None,
+    Field(description="What was done, though it was almost surely not meant; left out: nothing."),
+]
+"""The same sentences as in the header of warnings."""

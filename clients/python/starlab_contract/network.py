@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, RequestBody
+from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, RequestBody, Warnings
 from starlab_contract.exact import TEXT, check_text
 from starlab_contract.settings import SettingsChange
 
@@ -50,6 +50,7 @@ class InferReply(ReplyBody):
     """Shape (batch,): index of the largest output."""
     hidden: IntegerMatrix | None = None
     """Shape (batch, 100), 0 .. 2^N1 - 1, where asked for."""
+    warnings: Warnings = None
 
 
 class TrainStepParameters(RequestBody):
@@ -83,3 +84,4 @@ class TrainStepReply(ReplyBody):
     """Shape (batch,): whether the largest of these outputs was that of the target."""
     pulses: IntegerMatrix
     """Shape (batch, 2): pulses on arrays 1 and 2."""
+    warnings: Warnings = None

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
+from starlab.cli.doubts import doubts_told
 from starlab.cli.ending import (
     Ending,
     ExitCode,
@@ -65,7 +66,8 @@ class Group(TyperGroup):
         as_json = "--json" in given
         try:
             open_streams()
-            code = super().main(given, *rest, **{**extra, "standalone_mode": False})
+            with doubts_told():
+                code = super().main(given, *rest, **{**extra, "standalone_mode": False})
             flush_output()
         except SystemExit:
             raise

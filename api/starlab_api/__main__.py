@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 from starlab_api.app import create_app
 from starlab_api.connections import Connections, fitting, more_descriptors
+from starlab_api.data_folder import DataInUse
 from starlab_api.emulator import EmulatorFailed
 from starlab_api.gate import Allowed, host_name
 from starlab_api.repeats import CountingHandler
@@ -101,7 +102,7 @@ async def _serve(
                 await _Server(config, app, log).serve([listener])
         except EmulatorFailed as error:
             raise _Stop(USAGE if error.was_usage else BOARD, str(error)) from error
-        except JournalError as error:
+        except (DataInUse, JournalError) as error:
             raise _Stop(FAILED, str(error)) from error
 
 

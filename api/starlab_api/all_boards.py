@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from starlab_api.boards import BoardSlot
+from starlab_api.discovering import Discovery
 from starlab_api.problems import NotFound
 from starlab_api.settings import ServerSettings
 from starlab_host import CalibrationStore, Journal
@@ -19,6 +20,8 @@ class Boards:
 
     def __init__(self, urls: Sequence[str], settings: ServerSettings) -> None:
         self._slots: list[BoardSlot] = []
+        self.discovery = Discovery()
+        """Looks for boards, these and others."""
         data = settings.data
         calibrations = CalibrationStore(None if data is None else data / "calibrations")
         try:
@@ -49,6 +52,7 @@ class Boards:
 
     def close(self) -> None:
         """Close every board."""
+        self.discovery.close()
         for slot in self._slots:
             slot.close()
 

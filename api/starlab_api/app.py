@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 
 from starlab_api import docs, problems
 from starlab_api.all_boards import Boards
+from starlab_api.data_folder import held
 from starlab_api.emulator import EmbeddedEmulator
 from starlab_api.gate import Allowed, Gate
 from starlab_api.idempotency import AnswerStore, Idempotency
@@ -79,6 +80,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with (
+            nullcontext() if settings.data is None else held(settings.data),
             ThreadPoolExecutor(_LARGE_BODIES, "large-body") as app.state.large_bodies,
             _snapshots(settings) as app.state.snapshots,
         ):

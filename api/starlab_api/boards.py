@@ -7,14 +7,15 @@ server has a folder for data, commands that change a chip go through a journal i
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from starlab_api.callers import RunningCalls, caller
 from starlab_api.problems import BoardBusy
+from starlab_api.reaching import Reaching
 from starlab_api.settings import ServerSettings
 from starlab_api.stopping import StopOutcome, Stopper
 from starlab_host import (
@@ -45,7 +46,9 @@ _WORK_THREADS: Final = 8
 _POWER_DOWN_S: Final = 1.0
 """How long the rails may take to go down at the end."""
 _RIM_THREADS: Final = 4
-"""Threads of one board for its state and its emergency stop, which must not queue."""
+"""Threads of one board for its state, which must not queue behind its work."""
+_DESK_THREADS: Final = 2
+"""Threads of one board that look into its journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ class Connection:
         """The same for one call."""
         board = self.board.during(work)
         return Connection(board, Chip(board))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session with the board is over."""
+        return self.board.is_closed
+
+    def close(self) -> None:
+        """End it."""
+        self.board.close()
 
 
 class BoardSlot:
@@ -91,17 +103,15 @@ class BoardSlot:
         self._path = PathMemory()
         self._work = ThreadPoolExecutor(_WORK_THREADS, thread_name_prefix=f"board{number}")
         self._rim = ThreadPoolExecutor(_RIM_THREADS, thread_name_prefix=f"rim{number}")
+        self._desk = ThreadPoolExecutor(_DESK_THREADS, thread_name_prefix=f"journal{number}")
+        self._way = Reaching(self._meet)
         self._stopper = Stopper(
             f"stop{number}",
-            reach=self._reach,
+            reach=self._way.reach,
             noted=lambda call: contextlib.nullcontext() if journal is None else journal.noted(call),
             timeout_s=settings.stop_timeout_s,
         )
         self._writing = asyncio.Lock()
-        self._lock = threading.Lock()
-        self._attempt: Future[Connection] | None = None
-        self._connection: Connection | None = None
-        self._closed = False
 
     @property
     def id(self) -> str:
@@ -119,8 +129,7 @@ class BoardSlot:
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection that is not known to be lost."""
-        connection = self._connection
-        return connection is not None and not connection.board.is_closed
+        return self._way.connection is not None
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a call that may share the board with others, on a thread.
@@ -130,6 +139,7 @@ class BoardSlot:
         """
         who = caller()
         with who.work, who.watched():
+            await self._reached()
             future = self._submit(self._work, function, who.work)
             self.calls.add(who, future, has_board=False)
             return await asyncio.shield(future)
@@ -143,6 +153,7 @@ class BoardSlot:
         """
         who = caller()
         with who.work, who.watched():
+            await self._reached()
             try:
                 await asyncio.wait_for(self._writing.acquire(), self._settings.busy_timeout_s)
             except TimeoutError:
@@ -160,6 +171,7 @@ class BoardSlot:
             StarlabHostError: As :meth:`read`.
         """
         with caller().work:
+            await self._reached()
             return await asyncio.shield(self._submit(self._rim, function))
 
     async def identify(self) -> Mapping[str, Any]:
@@ -201,9 +213,9 @@ class BoardSlot:
         journal = self._journal
         if journal is None:
             return []
-        doubtful = await asyncio.to_thread(journal.in_doubt)
+        doubtful = await self._look_up(journal.in_doubt)
         if not self.is_connected:
-            unsettled = await asyncio.to_thread(journal.unsettled)
+            unsettled = await self._look_up(journal.unsettled)
             doubtful += [entry for entry in unsettled if entry.state is EntryState.SENT]
         return doubtful
 
@@ -211,13 +223,17 @@ class BoardSlot:
         """The commands that were journaled last, in order."""
         if self._journal is None:
             return []
-        return await asyncio.to_thread(self._journal.newest, count)
+        return await self._look_up(partial(self._journal.newest, count))
 
     async def acknowledge(self, entries: Sequence[int] | None) -> list[Entry]:
         """Somebody has read back: entries in doubt, by default all of them, are resolved."""
         if self._journal is None:
             return []
-        return await asyncio.to_thread(self._journal.acknowledge, entries)
+        return await self._look_up(partial(self._journal.acknowledge, entries))
+
+    async def _look_up(self, function: Callable[[], T]) -> T:
+        """Ask the journal, on a thread that waits for nothing else."""
+        return await asyncio.get_running_loop().run_in_executor(self._desk, function)
 
     async def reconnect(self) -> None:
         """Give up the connection, if there is one, and make a new one.
@@ -225,21 +241,21 @@ class BoardSlot:
         Raises:
             LinkError: The board does not answer.
         """
-        if self._connection is not None:
-            self._drop(self._connection)
+        connection = self._way.connection
+        if connection is not None:
+            self._way.drop(connection)
         await self.at_once(lambda _: None)
 
     def close(self) -> None:
         """Power an idle board down, and end the threads. Calls under way fail."""
-        with self._lock:
-            self._closed = True
         self._stopper.close()
-        if self._connection is not None:
-            if not self._writing.locked():
-                self._power_down(self._connection)
-            self._drop(self._connection)
+        connection = self._way.connection
+        if connection is not None and not self._writing.locked():
+            self._power_down(connection)
+        self._way.close()
         self._work.shutdown(cancel_futures=True)
         self._rim.shutdown(cancel_futures=True)
+        self._desk.shutdown(cancel_futures=True)
         if self._journal is not None:
             self._journal.close()
 
@@ -252,6 +268,20 @@ class BoardSlot:
 
         with contextlib.suppress(StarlabHostError, TimeoutError):
             self._rim.submit(power_down).result(_POWER_DOWN_S)
+
+    async def _reached(self) -> None:
+        """Wait for the board, beside all pools: those who wait are in nobody's way.
+
+        Raises:
+            LinkError: It does not answer.
+        """
+        if not self.is_connected:
+            attempt = asyncio.wrap_future(self._way.reach())
+            await asyncio.wait([attempt], timeout=self._settings.connect_timeout_s)
+            if not attempt.done():
+                attempt.add_done_callback(lambda late: late.cancelled() or late.exception())
+                raise self._away()
+            attempt.result()
 
     def _submit(
         self,
@@ -272,51 +302,21 @@ class BoardSlot:
             with contextlib.nullcontext() if journal is None else journal.noted(what):
                 return function(connection if work is None else connection.during(work))
         except (LinkError, OutcomeUnknown):
-            self._drop(connection)
+            self._way.drop(connection)
             raise
 
     def _connected(self) -> Connection:
-        connection = self._connection
-        if connection is not None and not connection.board.is_closed:
+        connection = self._way.connection
+        if connection is not None:
             return connection
         try:
-            return self._reach().result(self._settings.connect_timeout_s)
+            return self._way.reach().result(self._settings.connect_timeout_s)
         except TimeoutError:
-            waited_s = self._settings.connect_timeout_s
-            raise BoardAway(f"nobody answers at {self.url}; waited {waited_s:g} s") from None
+            raise self._away() from None
 
-    def _reach(self) -> Future[Connection]:
-        """The attempt that is under way, or that begins now; or the connection that there is."""
-        connection = self._connection
-        if connection is not None and connection.board.is_closed:
-            self._drop(connection)
-        with self._lock:
-            attempt = self._attempt
-            if self._connection is not None:
-                attempt = Future()
-                attempt.set_result(self._connection)
-            elif attempt is None:
-                attempt = Future()
-                threading.Thread(target=self._connect, args=[attempt], daemon=True).start()
-                self._attempt = attempt
-            return attempt
-
-    def _connect(self, attempt: Future[Connection]) -> None:
-        """One attempt, which all calls that need the board meanwhile wait for."""
-        try:
-            connection = self._meet()
-        except BaseException as error:
-            with self._lock:
-                self._attempt = None
-            attempt.set_exception(error)
-            return
-        with self._lock:
-            self._attempt = None
-            self._connection = connection
-            closed = self._closed
-        attempt.set_result(connection)
-        if closed:
-            connection.board.close()
+    def _away(self) -> BoardAway:
+        waited_s = self._settings.connect_timeout_s
+        return BoardAway(f"nobody answers at {self.url}; waited {waited_s:g} s")
 
     def _meet(self) -> Connection:
         """Connect; the emergency stop reaches the board as soon as its session is open."""
@@ -354,9 +354,3 @@ class BoardSlot:
         if self.identity is not None and self.identity["boot_id"] != board.boot_id:
             self.restarts += 1
         self.identity = board.identity
-
-    def _drop(self, connection: Connection) -> None:
-        with self._lock:
-            if self._connection is connection:
-                self._connection = None
-        connection.board.close()

@@ -24,7 +24,8 @@ from starlab_spec.wire.transactions import Status
 SEED_MAX: Final = (1 << 64) - 1
 ADVANCE_MAX_S: Final = 1e9
 """Three decades: what a retention study could ask for at most."""
-STALL_MAX_S: Final = 3600.0
+STALL_MAX_S: Final = 60.0
+"""Nothing gets through meanwhile, what would end the stall neither: it ends by itself."""
 PULSES_MAX: Final = (1 << 63) - 1
 
 _Keys = Mapping[str, tuple[str, Callable[[object], bool]]]

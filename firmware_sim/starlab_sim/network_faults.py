@@ -13,8 +13,11 @@ from typing import Any, Final, Protocol
 from starlab_spec.errors import LimitExceeded
 
 PROBABILITY_MAX: Final = 0.9
-"""More, and the request that makes the network good again would not get through."""
-DELAY_MAX_S: Final = 10.0
+"""Of what does no harm to the datagram."""
+DESTROYED_MAX: Final = 0.3
+"""More lost or damaged, and what makes the network good again would not get through."""
+DELAY_MAX_S: Final = 0.5
+"""Likewise: a host gives up a session whose answers take many seconds."""
 UNDER_WAY_MAX: Final = 4096
 """Datagrams that a bad network holds at most; more are lost."""
 _LATE_S: Final = (0.001, 0.004)
@@ -41,8 +44,12 @@ class NetworkFaults:
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
-        for name in ("loss", "duplication", "reordering", "corruption"):
+        for name in ("duplication", "reordering"):
             _check(f"network {name}", getattr(self, name), PROBABILITY_MAX, "")
+        for name in ("loss", "corruption"):
+            _check(f"network {name}", getattr(self, name), DESTROYED_MAX, "")
+        destroyed = self.loss + self.corruption - self.loss * self.corruption
+        _check("network loss and corruption together", destroyed, DESTROYED_MAX, "")
         _check("network delay_s", self.delay_s, DELAY_MAX_S, "s")
 
     @property

@@ -80,7 +80,8 @@ class Journal:
         clock: Seconds since 1970.
 
     Attributes:
-        recovered: What the last connection with this journal has found.
+        recovered: What the last connection with this journal has found, but for what was
+            acknowledged since.
 
     Raises:
         JournalError: Another process has it open, it is no journal, or it cannot be written.
@@ -255,6 +256,7 @@ class Journal:
                 "UPDATE entries SET state = ?, settled_at = ?, request = NULL WHERE number = ?",
                 [(EntryState.RESOLVED, self._clock(), number) for number in wanted],
             )
+        self.recovered = self.recovered.without(wanted)
         return self.entries(wanted)
 
     def entries(self, numbers: Iterable[int]) -> list[Entry]:

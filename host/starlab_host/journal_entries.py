@@ -1,6 +1,7 @@
 """What the journal keeps, as values. Reads and writes nothing."""
 
-from dataclasses import dataclass, field
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -77,3 +78,8 @@ class Recovery:
     """Never executed. Who still wants them may send them, as new commands."""
     unknown: tuple[Entry, ...] = ()
     """In doubt: read back, then :meth:`Journal.acknowledge`."""
+
+    def without(self, resolved: Container[int]) -> "Recovery":
+        """The same, but for entries of these numbers, which are in doubt no longer."""
+        left = tuple(entry for entry in self.unknown if entry.number not in resolved)
+        return replace(self, unknown=left)

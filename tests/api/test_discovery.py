@@ -1,6 +1,8 @@
 """Looking for boards over REST."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
@@ -37,7 +39,7 @@ def test_without_an_address_all_networks_of_the_server_and_its_own_boards_are_as
             FoundBoard(ways[:1], {"serial": ["no", "text"]}),
         ]
 
-    monkeypatch.setattr("starlab_api.routes.boards.discover", discover)
+    monkeypatch.setattr("starlab_api.discovering.discover", discover)
     content = None if body is None else json.dumps(body)
     headers = {} if body is None else {"content-type": "application/json"}
     good, malformed = client.post(DISCOVER, content=content, headers=headers).json()
@@ -71,3 +73,31 @@ def test_an_address_to_which_there_is_no_way_is_a_board_away(client: TestClient)
     reply = client.post(DISCOVER, json={"addresses": ["eth://nowhere0"]})
     assert (reply.status_code, reply.json()["type"]) == (503, "board-away")
     assert reply.json()["detail"] == "there is no way to eth://nowhere0: No such device"
+
+
+def test_those_who_look_for_boards_hold_up_nobody_and_share_one_answer(
+    board: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    begun, answered = threading.Semaphore(0), threading.Event()
+
+    def discover(addresses: list[str], *, also: list[str], wait_s: float) -> list[FoundBoard]:
+        asked.append(wait_s)
+        begun.release()
+        assert answered.wait(250.0)
+        return []
+
+    monkeypatch.setattr("starlab_api.discovering.discover", discover)
+    with ThreadPoolExecutor(100) as pool:
+        others = [{"wait_s": 1 + number / 100} for number in range(10)]
+        bodies = [{"wait_s": 20.0}] * 40 + others
+        looking = [pool.submit(board.post, DISCOVER, json=body) for body in bodies]
+        for _ in range(4):
+            begun.acquire()
+        assert board.get("").json()["state"] == "idle"
+        assert board.get("/counters").is_success
+        assert not any(each.done() for each in looking)
+        answered.set()
+        assert all(each.result().json() == [] for each in looking)
+    assert asked.count(20.0) < 40
+    assert set(asked) == {20.0, *(body["wait_s"] for body in others)}

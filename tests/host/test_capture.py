@@ -146,3 +146,16 @@ def test_scapy_is_loaded_by_the_layers_alone_and_these_by_no_part_of_the_product
                     if name.startswith("starlab_host.capture.layers"):
                         importers["layers"].add(module.name)
     assert importers == {"scapy": {"layers.py"}, "layers": set()}
+
+
+def test_two_programs_cannot_capture_into_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "link.pcap"
+    first = PcapWriter.append_to(path)
+    first.write(Captured(1, True, b"one"))
+    for begin in (PcapWriter.append_to, PcapWriter.begin):
+        with pytest.raises(OSError, match="another program captures into it"):
+            begin(path)
+    first.close()
+    assert path.read_bytes() == written(Captured(1, True, b"one"))
+    PcapWriter.begin(path).close()
+    assert path.read_bytes() == written()

@@ -10,7 +10,6 @@ from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput
 from starlab_api.views import board_view, found_view
 from starlab_contract import Board, Discover, FoundBoard
-from starlab_host.discovery import discover
 
 router = APIRouter(prefix="/boards", tags=["boards"], route_class=JsonRoute)
 
@@ -33,7 +32,7 @@ async def discover_boards(boards: AllBoards, body: Discover | None = None) -> li
     wanted = Discover() if body is None else body
     own = [slot.url for slot in boards if slot.url.startswith("udp:")]
     try:
-        found = await asyncio.to_thread(discover, wanted.addresses, also=own, wait_s=wanted.wait_s)
+        found = await boards.discovery.discover(wanted.addresses, also=own, wait_s=wanted.wait_s)
     except ValueError as error:
         raise InvalidInput("addresses", f"cannot be asked: {error}") from error
     return [found_view(board, boards) for board in found]

@@ -7,21 +7,22 @@ from pydantic import Field
 from starlab_contract.base import ReplyBody, RequestBody
 
 Probability = Annotated[float, Field(ge=0, le=0.9)]
-"""Above 0.9, what makes the network good again would not get through."""
+Destroyed = Annotated[float, Field(ge=0, le=0.3)]
+"""Above 0.3, what makes the network good again would not get through."""
 
 
 class NetworkFaults(RequestBody):
     """How bad the emulated board's network is, both ways; what is left out is good."""
 
-    loss: Probability | None = None
-    """Probability that a datagram disappears."""
+    loss: Destroyed | None = None
+    """Probability that a datagram disappears; with `corruption` together at most 0.3."""
     duplication: Probability | None = None
     """That it comes twice."""
     reordering: Probability | None = None
     """That later ones overtake it."""
-    corruption: Probability | None = None
+    corruption: Destroyed | None = None
     """That one of its bits is turned."""
-    delay_s: Annotated[float, Field(ge=0, le=10)] | None = None
+    delay_s: Annotated[float, Field(ge=0, le=0.5)] | None = None
     """How long every datagram takes, each way."""
     seed: int | None = None
     """Decides which datagrams fare how."""
@@ -34,7 +35,7 @@ class EmulatorFaults(RequestBody):
     """Fault latches to trip, by name."""
     network: NetworkFaults | None = None
     """The network from now on; an empty object: a good one."""
-    stall_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    stall_s: Annotated[float, Field(ge=0, le=60)] | None = None
     """For so long, starting now, the network lets nothing through; it comes later, all at once."""
     restart_after_pulses: Annotated[int, Field(ge=0)] | None = None
     """The power fails, and comes back, once so many more pulses have been applied, in the middle of

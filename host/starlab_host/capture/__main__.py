@@ -61,7 +61,7 @@ def _record(options: argparse.Namespace) -> int:
     except OSError as error:
         raise _Stop(BOARD, f"there is no way to {options.board}: {error.strerror}") from error
     try:
-        writer = PcapWriter(options.output.open("wb", buffering=0))
+        writer = PcapWriter.begin(options.output)
     except OSError as error:
         link.close()
         raise _Stop(FAILED, f"cannot write {options.output}: {error.strerror}") from error

@@ -6,6 +6,7 @@ addresses, so the packets get addresses kept for documentation (RFC 5737): host 
 """
 
 import errno
+import fcntl
 import os
 import struct
 from collections.abc import Iterator
@@ -63,14 +64,26 @@ class PcapWriter:
         """Go on with a file, or begin it. Each packet is in it at once.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written, or somebody else writes it.
             ValueError: It is a file of another kind.
         """
         with path.open("a+b") as file:
             file.seek(0)
             if file.read(_FILE.size) not in (b"", _FILE_HEADER):
                 raise ValueError(f"{path} is {_NOT_OURS}")
-        return cls(path.open("ab", buffering=0))
+        return cls(_own(path.open("ab", buffering=0)))
+
+    @classmethod
+    def begin(cls, path: Path) -> Self:
+        """Begin a file anew. Each packet is in it at once.
+
+        Raises:
+            OSError: It cannot be written, or somebody else writes it.
+        """
+        file = _own(path.open("ab", buffering=0))
+        file.truncate(0)
+        file.seek(0)
+        return cls(file)
 
     def write(self, captured: Captured) -> None:
         """Append a datagram.
@@ -97,6 +110,20 @@ class PcapWriter:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _own(file: BinaryIO) -> BinaryIO:
+    """A file that nobody else captures into, until it is closed.
+
+    Raises:
+        OSError: Somebody does.
+    """
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise OSError(errno.EBUSY, "another program captures into it") from None
+    return file
 
 
 def read_pcap(file: BinaryIO) -> Iterator[Captured]:

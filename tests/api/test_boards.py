@@ -134,7 +134,7 @@ def test_a_register_that_cannot_be_written_is_refused(
 
 def test_an_emergency_stop_is_latched_until_it_is_cleared(board: TestClient) -> None:
     pulses = {"kind": "set", "rows": [0], "columns": [0], "polarity": "+"}
-    assert board.post("/emergency-stop").json() == {"faults": ["emergency_stop"]}
+    assert board.post("/emergency-stop").json()["faults"] == ["emergency_stop"]
     told = board.get("").json()
     assert (told["state"], told["faults"]) == ("fault", ["emergency_stop"])
     refused = board.post("/arrays/1/pulse", json=pulses)

@@ -373,13 +373,19 @@ class Board:
         )
 
     def _apply(self, request: EmulatorRequest) -> None:
+        """Do all of a request, in the order in which a start does it.
+
+        Chip and effects, then time that passes under them, then the power, then faults.
+        """
+        if request.effects is not None:
+            warm_up(request.effects)
         specimen = request.other_chip(self._socket.holding.specimen)
         if specimen is not None:
             self._socket.exchange(specimen)
-        if request.effects is not None:
+        elif request.effects is not None:
             self._socket.change_effects(request.effects)
+        if request.effects is not None:
             self._state.supplies.change_effects(request.effects)
-            warm_up(request.effects)
         if request.advance_ticks:
             self._socket.advance(request.advance_ticks)
         if request.restart:

@@ -145,10 +145,17 @@ class EmulatorRequest:
         return round(self.advance_s * 1e9 / TICK_NS)
 
     def other_chip(self, current: Specimen) -> Specimen | None:
-        """The fresh chip that is wanted, like the current one but for what is named; or None."""
+        """The fresh chip that is wanted, like the current one but for what is named; or None.
+
+        It is made under the effects that are named with it.
+        """
         named = {"seed": self.seed, "device": self.device_model, "virgin": self.virgin}
         changes: dict[str, Any] = {name: v for name, v in named.items() if v is not None}
-        return replace(current, **changes) if changes else None
+        if not changes:
+            return None
+        if self.effects is not None:
+            changes["effects"] = self.effects
+        return replace(current, **changes)
 
 
 def parse_request(data: bytes) -> EmulatorRequest:

@@ -158,9 +158,9 @@ class Restorable:
         except KeyError as error:
             raise SnapshotError(f"cannot be restored here: it lacks {error}") from error
         except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
-            raise SnapshotError(f"cannot be restored here: {error}") from error
+            raise SnapshotError(f"cannot be restored here: {error!s:.500}") from error
         except Refused as error:
-            raise SnapshotError(f"cannot be restored here: {error}") from error
+            raise SnapshotError(f"cannot be restored here: {error!s:.500}") from error
         return found
 
     @property

@@ -59,7 +59,8 @@ class EmulatorCommands(RequestBody):
     """A fresh chip, unformed (true) or formed (false)."""
     effects: Literal["none", "all"] | dict[str, Any] | None = None
     """What it does from now on that an ideal board does not, instead of what it did: an object with
-    an entry for each effect that is on, its parameters or `true`; its cells stay as they are."""
+    an entry for each effect that is on, its parameters or `true`; its cells stay as they are. A
+    fresh chip of the same request is made under them."""
     restart: bool | None = None
     """Power-cycle the board: registers and supplies reset, cells kept."""
 

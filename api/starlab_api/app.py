@@ -44,6 +44,7 @@ from starlab_api.routes import (
 from starlab_api.settings import ServerSettings
 from starlab_api.snapshots import SnapshotStore, now
 from starlab_api.views import state_of
+from starlab_contract import WARNINGS_HEADER
 
 _DESCRIPTION = """
 Boards with STELLAR memristor chips, real or emulated.
@@ -145,7 +146,7 @@ def _let_in(app: FastAPI, settings: ServerSettings) -> None:
             allow_origins=sorted(allowed.origins),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["Content-Disposition", "Location", "Retry-After"],
+            expose_headers=["Content-Disposition", "Location", "Retry-After", WARNINGS_HEADER],
             allow_private_network=True,
         )
     app.add_middleware(Gate, allowed=allowed)

@@ -3,7 +3,8 @@
 Kept is the answer of every call that did, or may have done, something. A refusal that surely came
 before anything was executed, and that a later try may escape, is not kept: the board was away, held
 by another call, or not formed, or the journal could not be written. The same key may be tried again
-then; the answer says so, as `nothing_done`.
+then; the answer says so, as `nothing_done`. Nor is a refusal of a media type kept: how something is
+said is no part of what was asked, and a stored answer is given as whoever asks again can read it.
 """
 
 import asyncio
@@ -12,17 +13,30 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from starlab_api.bodies import whole_body
-from starlab_api.problems import ApiProblem, KeyInUse, KeyReused, problem_of, problem_response
+from starlab_api.bodies import in_turn, media_type, whole_body
+from starlab_api.problems import (
+    ApiProblem,
+    InvalidInput,
+    KeyInUse,
+    KeyReused,
+    problem_of,
+    problem_response,
+)
+from starlab_api.replies import ARRAY_REPLY, ArrayReply, accepted_type
 
 _PASSING: Final = frozenset({409, 500, 503, 507})
 """Statuses that may mean that nothing was done, and are documents of problems."""
 UNSAFE_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_UNREAD: Final = frozenset({406, 415})
+"""Statuses of refused media types: nothing was done."""
 _INLINE_BYTES: Final = 1 << 20
 """Bodies up to this size are hashed at once; larger ones on a thread."""
 
@@ -32,11 +46,13 @@ class StoredAnswer:
     """What a call was answered."""
 
     fingerprint: bytes
-    """Of the call: method, address, media types, body."""
+    """Of the call: method, address, parameters, body."""
     messages: Sequence[Message]
     """The ASGI messages of the answer."""
     size: int
-    """Bytes of its body."""
+    """Bytes that it takes."""
+    reply: ArrayReply | None = None
+    """What it says, if it may be said in several media types."""
 
 
 class AnswerStore:
@@ -92,20 +108,20 @@ class Idempotency:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        key = request.headers.get("idempotency-key")
-        if key is None:
+        keys = request.headers.getlist("idempotency-key")
+        if not keys:
             await self._app(scope, receive, send)
             return
         try:
+            key = _one(keys)
             body = await whole_body(request)
             fingerprint = await _fingerprint(scope, request, body)
             stored = self._store.begin(key, fingerprint)
+            if stored is not None:
+                await _give(stored, request, send)
+                return
         except ApiProblem as error:
             await problem_response(problem_of(error))(scope, receive, send)
-            return
-        if stored is not None:
-            for message in stored.messages:
-                await send(message)
             return
         recorder = _Recorder(body, receive, send)
         try:
@@ -123,6 +139,7 @@ class _Recorder:
         self._receive = receive
         self._send = send
         self._messages: list[Message] = []
+        self._reply: ArrayReply | None = None
 
     async def receive(self) -> Message:
         """The whole body once, then what the connection says."""
@@ -133,7 +150,9 @@ class _Recorder:
 
     async def send(self, message: Message) -> None:
         """Note and pass on."""
-        self._messages.append(message)
+        message = dict(message)
+        self._reply = message.pop(ARRAY_REPLY, self._reply)
+        self._messages.append(_copy(message))
         await self._send(message)
 
     def answer(self, fingerprint: bytes) -> StoredAnswer | None:
@@ -148,20 +167,56 @@ class _Recorder:
             }
             whole = [start, {"type": "http.response.body", "body": response.body}]
             return StoredAnswer(fingerprint, whole, len(response.body))
-        if self._messages[0]["status"] in _PASSING and json.loads(body).get("nothing_done", False):
+        status = self._messages[0]["status"]
+        if status in _UNREAD:
             return None
-        return StoredAnswer(fingerprint, self._messages, len(body))
+        if status in _PASSING and json.loads(body).get("nothing_done", False):
+            return None
+        size = len(body) + (0 if self._reply is None else self._reply.size)
+        return StoredAnswer(fingerprint, self._messages, size, self._reply)
+
+
+def _one(keys: Sequence[str]) -> str:
+    """The key of a call.
+
+    Raises:
+        InvalidInput: There are several, or it is empty.
+    """
+    if len(keys) > 1 or not keys[0].strip():
+        problem = f"is given {len(keys)} times, and means one" if len(keys) > 1 else "is empty"
+        raise InvalidInput("Idempotency-Key", problem)
+    return keys[0]
+
+
+async def _give(stored: StoredAnswer, request: Request, send: Send) -> None:
+    """Send a stored answer, in the media type that is asked for now.
+
+    Raises:
+        NotAcceptable: It cannot be given so; it stays stored.
+    """
+    if stored.reply is not None:
+        media = accepted_type(request)
+        if media != Headers(raw=stored.messages[0]["headers"])["content-type"]:
+            response = await in_turn(request, partial(stored.reply.as_response, media))
+            await response(request.scope, request.receive, send)
+            return
+    for message in stored.messages:
+        await send(_copy(message))
+
+
+def _copy(message: Message) -> Message:
+    """A message whose headers nobody else adds to."""
+    return {**message, "headers": [*message["headers"]]} if "headers" in message else message
 
 
 async def _fingerprint(scope: Scope, request: Request, body: bytes) -> bytes:
-    headers = request.headers
+    query = sorted(request.query_params.multi_items(), key=itemgetter(0))
     digest = hashlib.blake2b(digest_size=16)
     for part in (
         scope["method"].encode(),
-        scope["raw_path"],
-        scope["query_string"],
-        headers.get("content-type", "").encode(),
-        headers.get("accept", "").encode(),
+        scope["path"].encode("utf-8", "surrogatepass"),
+        json.dumps(query).encode(),
+        media_type(request).encode(),
     ):
         digest.update(part + b"\0")
     if len(body) > _INLINE_BYTES:

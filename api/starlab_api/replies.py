@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from fastapi import Request, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from starlab_api.arrays import write_npy, write_npz
 from starlab_api.problems import NotAcceptable
@@ -13,7 +15,56 @@ from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, WARNINGS_HEADER
 
 OFFERED: Final = (JSON_TYPE, NPY_TYPE, NPZ_TYPE)
 
+ARRAY_REPLY: Final = "starlab.array_reply"
+"""Member of the ASGI message that begins an answer with arrays: its :class:`ArrayReply`."""
 _PIECE_NUMBERS: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayReply:
+    """What an answer with arrays says, in whatever media type."""
+
+    values: Mapping[str, object]
+    """Fields of the reply: arrays, and plain values among them."""
+    main: str
+    """The field that an `.npy` reply holds."""
+    warnings: Sequence[str] = ()
+    """What is doubtful about the request: in a header and, in JSON, as a field too."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays."""
+        return sum(value.nbytes for value in self.values.values() if isinstance(value, np.ndarray))
+
+    def as_response(self, media: str) -> Response:
+        """A reply in one of the offered media types."""
+        return _ArrayResponse(self, self._content(media), media_type=media)
+
+    def _content(self, media: str) -> bytes | str:
+        if media == NPY_TYPE:
+            return write_npy(np.asarray(self.values[self.main]))
+        if media == NPZ_TYPE:
+            return write_npz({name: np.asarray(value) for name, value in self.values.items()})
+        told = {"warnings": list(self.warnings)} if self.warnings else {}
+        given = {**self.values, **told}
+        members = (f"{json.dumps(name)}:{_json(value)}" for name, value in given.items())
+        return f"{{{','.join(members)}}}"
+
+
+class _ArrayResponse(Response):
+    """A response that tells what it was made of: who keeps it can give it in another media type."""
+
+    def __init__(self, reply: ArrayReply, content: bytes | str, media_type: str) -> None:
+        super().__init__(content, headers=warnings_header(reply.warnings), media_type=media_type)
+        self._reply = reply
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, ARRAY_REPLY: self._reply}
+            await send(message)
+
+        await super().__call__(scope, receive, tell)
 
 
 def accepted_type(request: Request) -> str:
@@ -22,7 +73,7 @@ def accepted_type(request: Request) -> str:
     Raises:
         NotAcceptable: It takes none of them.
     """
-    asked = request.headers.get("accept", "*/*")
+    asked = ", ".join(request.headers.getlist("accept")) or "*/*"
     quality = {offer: _quality(offer, asked) for offer in OFFERED}
     best = max(OFFERED, key=lambda offer: quality[offer])
     if quality[best] <= 0:
@@ -46,17 +97,8 @@ def array_response(
         main: The field that an `.npy` reply holds.
         warnings: What is doubtful about the request: in a header and, in JSON, as a field too.
     """
-    headers = warnings_header(warnings)
     given = {name: value for name, value in values.items() if value is not None}
-    if media == NPY_TYPE:
-        return Response(write_npy(np.asarray(given[main])), headers=headers, media_type=NPY_TYPE)
-    if media == NPZ_TYPE:
-        arrays = {name: np.asarray(value) for name, value in given.items()}
-        return Response(write_npz(arrays), headers=headers, media_type=NPZ_TYPE)
-    if warnings:
-        given["warnings"] = list(warnings)
-    members = (f"{json.dumps(name)}:{_json(value)}" for name, value in given.items())
-    return Response(f"{{{','.join(members)}}}", headers=headers, media_type=JSON_TYPE)
+    return ArrayReply(given, main, warnings).as_response(media)
 
 
 def _json(value: object) -> str:

@@ -1,7 +1,12 @@
 """Calls with an Idempotency-Key: executed once, answered as often as asked."""
 
+import json
+from typing import Any
+
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from tests.api.numpy_bodies import NPY, NPZ, WANT_NPY, WANT_NPZ, array_in, arrays_in, npy, npz
 
 from starlab_api.idempotency import AnswerStore, StoredAnswer
 from starlab_api.problems import KeyInUse, KeyReused
@@ -59,6 +64,105 @@ def test_bad_input_is_answered_alike_each_time(board: TestClient, key: dict[str,
     bad = {**PULSES, "rows": [784]}
     replies = [board.post("/arrays/1/pulse", json=bad, headers=key) for _ in range(2)]
     assert [reply.status_code for reply in replies] == [422, 422]
+
+
+LESSON = npz(inputs=np.eye(3, 784, dtype=np.uint8), labels=[1, 2, 3])
+WANTED = [
+    {},
+    WANT_NPZ,
+    WANT_NPY,
+    {"accept": "application/json"},
+    {"accept": "text/html, */*;q=0.1"},
+]
+
+
+def learned(board: TestClient) -> int:
+    count: int = board.get("/counters").json()["operations"]["training"]
+    return count
+
+
+@pytest.mark.parametrize("first", WANTED)
+def test_an_answer_is_given_again_in_whatever_media_type_is_asked_for(
+    board: TestClient, key: dict[str, str], first: dict[str, str]
+) -> None:
+    def learn(wanted: dict[str, str]) -> Any:
+        reply = board.post("/train-step", content=LESSON, headers={**NPZ, **key, **wanted})
+        assert reply.status_code == 200
+        return reply
+
+    told = learn(first)
+    once = learned(board)
+    assert learn(first).content == told.content
+    as_json = learn({}).json()
+    arrays = arrays_in(learn(WANT_NPZ).content)
+    assert {name: array.tolist() for name, array in arrays.items()} == as_json
+    main = learn(WANT_NPY)
+    assert main.headers["content-type"] == "application/x-npy"
+    assert array_in(main.content).tolist() == as_json["outputs"]
+    assert learned(board) == once
+
+
+def test_a_media_type_that_nobody_can_give_binds_no_key_and_loses_no_answer(
+    board: TestClient, key: dict[str, str]
+) -> None:
+    def learn(accept: str) -> int:
+        headers = {**NPZ, **key, "accept": accept}
+        status: int = board.post("/train-step", content=LESSON, headers=headers).status_code
+        return status
+
+    before = learned(board)
+    assert [learn("image/png"), learn("*/*")] == [406, 200]
+    once = learned(board)
+    assert once > before
+    assert [learn("image/png"), learn("application/json")] == [406, 200]
+    assert learned(board) == once
+
+
+def test_a_body_of_the_wrong_media_type_binds_no_key(
+    board: TestClient, key: dict[str, str]
+) -> None:
+    body = json.dumps({"rows": [0]}).encode()
+    for media, status in (("application/x-npy", 415), ("application/json", 200)):
+        headers = {**key, "content-type": media}
+        reply = board.post("/arrays/1/form", content=body, headers=headers)
+        assert reply.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("?kind=set&count=5", {"content-type": "application/x-npy"}),
+        ("?count=5&kind=set", {"CONTENT-TYPE": "Application/X-NPY"}),
+        ("?kind=%73et&count=5", {"content-type": "application/x-npy; charset=binary"}),
+        ("?&count=5&&kind=set", {"content-type": "application/x-npy ;v=1", "accept": "*/*"}),
+    ],
+)
+def test_how_a_call_is_written_is_no_part_of_it(
+    board: TestClient, key: dict[str, str], query: str, headers: dict[str, str]
+) -> None:
+    mask = npy(np.eye(100, 10, dtype=bool)[None].repeat(2, axis=0))  # 20 cells
+    url = "/arrays/2/pulse"
+    done = board.post(f"{url}?kind=set&count=5", content=mask, headers={**key, **NPY})
+    same = board.post(f"{url}{query}", content=mask, headers={**key, **headers})
+    assert (done.json(), same.json()) == ({"pulses": 100}, {"pulses": 100})
+    assert board.get("/counters").json()["pulses"]["array2"]["set"] == 100
+
+
+def test_parameters_of_one_name_keep_their_order(board: TestClient, key: dict[str, str]) -> None:
+    body = npz(mask=np.zeros((2, 100, 10), bool))
+    replies = [
+        board.post(f"/arrays/2/pulse?{query}", content=body, headers={**NPZ, **key})
+        for query in ("kind=set&rows=1&rows=2", "kind=set&rows=2&rows=1")
+    ]
+    assert replies[1].json()["type"] == "idempotency-key-reused"
+
+
+@pytest.mark.parametrize("keys", [[""], [" "], ["a", "b"], ["a", "a"]])
+def test_a_call_has_one_key(board: TestClient, keys: list[str]) -> None:
+    headers = [("Idempotency-Key", key) for key in keys]
+    reply = board.post("/arrays/1/pulse", json=PULSES, headers=headers)
+    assert (reply.status_code, reply.json()["field"]) == (422, "Idempotency-Key")
+    assert set_pulses(board) == 0
 
 
 def answer(size: int = 1) -> StoredAnswer:

@@ -35,6 +35,7 @@ from starlab_host import (
     Work,
     connect,
 )
+from starlab_host.identity import check_identity
 from starlab_spec.wire.transactions import Status, identify, json_object
 
 T = TypeVar("T")
@@ -181,8 +182,10 @@ class BoardSlot:
             StarlabHostError: As :meth:`read`.
         """
         results = await self.read(lambda link: link.board.execute([identify()], read_only=True))
-        self.identity = json_object(results[0])
-        return self.identity
+        identity = json_object(results[0])
+        check_identity(identity, whole=True)
+        self.identity = identity
+        return identity
 
     async def abort(self) -> None:
         """Stop what runs on the board, at its next safe point; nothing where it is away."""

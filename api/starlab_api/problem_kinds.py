@@ -6,6 +6,7 @@ from typing import Final
 from starlab_contract import ProblemKind
 from starlab_host.errors import (
     Aborted,
+    BoardMisbehaves,
     BoardRefused,
     CalibrationError,
     Compliance,
@@ -29,6 +30,7 @@ TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.ABORTED: (409, "The operation was aborted"),
     ProblemKind.BOARD_AWAY: (503, "The board does not answer"),
     ProblemKind.BOARD_BUSY: (409, "Another call holds the board"),
+    ProblemKind.BOARD_MISBEHAVES: (502, "The board breaks the protocol"),
     ProblemKind.BOARD_REFUSED: (409, "The board refused"),
     ProblemKind.BODY_TOO_LARGE: (413, "The body is too large"),
     ProblemKind.FAULT_LATCHED: (409, "A fault or an emergency stop is latched"),
@@ -59,6 +61,7 @@ TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
 _KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     StarlabHostError: ProblemKind.BOARD_REFUSED,
     LinkError: ProblemKind.BOARD_AWAY,
+    BoardMisbehaves: ProblemKind.BOARD_MISBEHAVES,
     HandshakeRefused: ProblemKind.BOARD_REFUSED,
     LinkLost: ProblemKind.LINK_LOST,
     OutcomeUnknown: ProblemKind.OUTCOME_UNKNOWN,

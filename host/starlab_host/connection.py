@@ -9,6 +9,7 @@ from starlab_host.board import Board
 from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway, InUse
+from starlab_host.identity import whole_identity
 from starlab_host.journal import Journal
 from starlab_host.journaled_session import JournaledSession
 from starlab_host.links import AuthorsAddress, parse_address
@@ -89,7 +90,7 @@ def connect(
             raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
         if capture is not None:
             link = captured(link, capture)
-        return Session.open(
+        session = Session.open(
             link,
             client_name=client_name,
             lease_epoch=lease_epoch,
@@ -97,6 +98,12 @@ def connect(
             resumable=journal is not None,
             path=path,
         )
+        try:
+            session.identity = whole_identity(session)
+        except BaseException:
+            session.close()
+            raise
+        return session
 
     session = open_session() if journal is None else JournaledSession.open(open_session, journal)
     board = Board(session, area_of(session.identity["serial"]))

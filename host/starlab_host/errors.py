@@ -6,6 +6,7 @@
     │   ├── HandshakeRefused   the board does not want a session: status and its own words
     │   │   └── InUse          another process has the line to the board: which
     │   ├── LinkLost           an open session's board does not answer any more
+    │   ├── BoardMisbehaves    it answers what no board may: field, value, limit
     │   └── SessionEnded       closed, fenced by a newer lease, or the board restarted
     ├── OutcomeUnknown         commands that may or may not have been executed: read back
     ├── BoardRefused           the board answered a command with a refusal
@@ -28,6 +29,7 @@ The last branch, with the other errors of :mod:`starlab_spec.errors`, is the cal
 raised before anything is sent.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +78,17 @@ class InUse(HandshakeRefused):
 
 class LinkLost(LinkError):
     """The board of an open session does not answer any more. The session is over."""
+
+
+class BoardMisbehaves(LinkError):
+    """What a board says cannot be: the message names the field, its value and what is allowed.
+
+    Nothing that could change the chip was asked of it, or that was surely not executed; else it is
+    `OutcomeUnknown`.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the board breaks the protocol: {problem}")
 
 
 class SessionEnded(LinkError):
@@ -139,6 +152,14 @@ _LIMIT: Final = re.compile(
 )
 
 
+def _number(text: str) -> float:
+    """What a board gives as a number; not a number where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 class Interlock(BoardRefused):
     """A limit that the board itself enforces.
 
@@ -154,8 +175,8 @@ class Interlock(BoardRefused):
         super().__init__(status, message, opcode=opcode, done=done)
         match = _LIMIT.match(message)
         self.name = match["name"] if match else ""
-        self.value = float(match["value"]) if match else float("nan")
-        self.limit = float(match["limit"]) if match else float("nan")
+        self.value = _number(match["value"]) if match else math.nan
+        self.limit = _number(match["limit"]) if match else math.nan
         self.unit = (match["unit"] or "") if match else ""
         first = self.name.partition(" ")[0]
         self.channel = _RAILS.get(first, first if first in _CHANNELS else "")

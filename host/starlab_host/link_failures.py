@@ -5,6 +5,7 @@ from typing import Final
 
 from starlab_host.errors import (
     BoardAway,
+    BoardMisbehaves,
     HandshakeRefused,
     LinkError,
     LinkLost,
@@ -12,10 +13,19 @@ from starlab_host.errors import (
     SessionEnded,
     StarlabHostError,
 )
-from starlab_spec.wire.frames import BoardStatus
+from starlab_host.reply_shapes import check_results
+from starlab_host.waiting import Call
+from starlab_spec.wire.errors import WireError
+from starlab_spec.wire.frames import BoardStatus, FrameFlag
 from starlab_spec.wire.requester import Requester
 from starlab_spec.wire.requester_events import Ended, EndReason
-from starlab_spec.wire.transactions import Transaction, describe, status_of
+from starlab_spec.wire.transactions import (
+    Result,
+    Transaction,
+    decode_results,
+    describe,
+    status_of,
+)
 
 _LOST: Final = frozenset({EndReason.UNANSWERED, EndReason.SWALLOWED})
 
@@ -24,6 +34,8 @@ def no_session(ended: Ended) -> LinkError:
     """The error for a handshake that came to nothing."""
     if ended.reason is EndReason.REFUSED:
         return HandshakeRefused(status_of(ended.status), ended.detail)
+    if ended.reason is EndReason.MISBEHAVED:
+        return BoardMisbehaves(ended.detail)
     return BoardAway(f"nobody answers: {ended.detail}")
 
 
@@ -56,9 +68,33 @@ def failure_of(
         cause = f"{_what_is_missing(requester, message_id, commands, now)}: {cause}"
     if any(number == message_id for number, _ in doubtful):
         return OutcomeUnknown(f"{cause}. It may have been executed: read back", doubtful)
+    if ended.reason is EndReason.MISBEHAVED:
+        return BoardMisbehaves(ended.detail)
     if ended.reason in _LOST:
         return LinkLost(cause)
     return SessionEnded(cause, status_of(ended.status))
+
+
+def results_of(call: Call, message_id: int, reply: bytes) -> list[Result]:
+    """The results in the reply to a command.
+
+    Raises:
+        BoardMisbehaves: It is no reply to this command, which changes nothing.
+        OutcomeUnknown: It is none, and what was executed cannot be told.
+    """
+    dry_run = bool(call.flags & FrameFlag.DRY_RUN)
+    try:
+        results = decode_results(reply)
+        check_results(call.transactions, results, dry_run=dry_run)
+    except WireError as error:
+        problem = BoardMisbehaves(f"reply to message {message_id}: {error}")
+        if dry_run or call.flags & FrameFlag.READ_ONLY:
+            raise problem from error
+        raise OutcomeUnknown(
+            f"{problem}. It may have been executed: read back",
+            [(message_id, describe(call.transactions))],
+        ) from error
+    return results
 
 
 def _cause(ended: Ended, status: BoardStatus | None) -> str:

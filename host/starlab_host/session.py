@@ -13,15 +13,17 @@ from contextlib import nullcontext
 from typing import Any, Final, Self
 
 from starlab_host.errors import (
+    BoardMisbehaves,
     LinkError,
     OutcomeUnknown,
     SessionEnded,
     StarlabHostError,
     StopUnconfirmed,
 )
+from starlab_host.identity import check_identity
 from starlab_host.idle_thread import IdleThread
 from starlab_host.leading import Leading
-from starlab_host.link_failures import failure_of, no_session
+from starlab_host.link_failures import failure_of, no_session, results_of
 from starlab_host.link_statistics import LinkStatistics, RoundTrips, statistics_of
 from starlab_host.links.base import Link
 from starlab_host.outstanding import Outstanding
@@ -51,7 +53,6 @@ from starlab_spec.wire.transactions import (
     Status,
     Transaction,
     abort,
-    decode_results,
     encode_transactions,
 )
 
@@ -81,6 +82,8 @@ class Session:
         """Held while a command is made known before it is sent: the next one takes the next id."""
         self._outstanding = Outstanding()
         self._round_trips = RoundTrips()
+        self.identity: dict[str, Any] = {}
+        """What the board said about itself in the handshake, until all of it is learned."""
         self._ended: Ended | None = None
         self._leading = Leading(
             link,
@@ -90,11 +93,8 @@ class Session:
             on_event=self._on_event,
             on_failure=self._break_off,
         )
-        self._lock, self._wait, self._turn = (
-            self._leading.lock,
-            self._leading.wait,
-            self._leading.turn,
-        )
+        self._lock = self._leading.lock
+        self._wait, self._turn = self._leading.wait, self._leading.turn
         self._idling = IdleThread(self._leading.look_after)
 
     @classmethod
@@ -167,11 +167,6 @@ class Session:
         return self._requester.answer
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """What the board said about itself in the handshake."""
-        return dict(self.granted.identity)
-
-    @property
     def boot_id(self) -> int:
         """Boot id of the board that the session was opened with."""
         return self.granted.boot_id
@@ -233,9 +228,10 @@ class Session:
                         raise unconfirmed(timeout_s)
             finally:
                 self._leave(waiter)
+            results = results_of(STOP, waiter.message_id or 0, reply)
         except (LinkError, OutcomeUnknown) as error:
             raise StopUnconfirmed(str(error)) from error
-        return Stopped(confirmed(decode_results(reply)), waiter.message_id or 0)
+        return Stopped(confirmed(results), waiter.message_id or 0)
 
     def _execute(self, call: Call) -> list[Result]:
         while True:
@@ -243,7 +239,8 @@ class Session:
             with nullcontext() if call.urgent else self._submitting:
                 self._submit(call, waiter)
             try:
-                results = decode_results(self._reply(call, waiter))
+                reply = self._reply(call, waiter)
+                results = results_of(call, waiter.message_id or 0, reply)
             finally:
                 self._leave(waiter)
             is_own = call.stop is not None and call.stop.requested
@@ -384,6 +381,12 @@ class Session:
         self._leave(waiter)
         if self._ended is not None:
             raise no_session(self._ended)
+        self.identity = dict(self.granted.identity)
+        try:
+            check_identity(self.identity, whole=False, boot_id=self.boot_id)
+        except BoardMisbehaves:
+            self.close()
+            raise
         self._idling.start()
 
     def _break_off(self, error: Exception, now: float) -> None:

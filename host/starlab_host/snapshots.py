@@ -15,7 +15,7 @@ from starlab_host import safety
 from starlab_host.board import Board
 from starlab_host.cells import ArrayCells
 from starlab_host.chip import MAX_PULSES, Chip
-from starlab_host.errors import BadArgument
+from starlab_host.errors import BadArgument, BoardMisbehaves
 from starlab_host.formed import FORMED_LOWEST_uS
 from starlab_host.memory import SNAPSHOT
 from starlab_host.results import ProgramReport
@@ -96,6 +96,7 @@ def take_snapshot(
         UnknownName: There is no such kind.
         BadArgument: The memory of a board that can only be read.
         BoardRefused: UNSUPPORTED: a real board, and ``exact``.
+        BoardMisbehaves: What the board has taken is no snapshot.
         SnapshotError: What came was not what the board had taken.
     """
     if kind is None:
@@ -106,10 +107,19 @@ def take_snapshot(
         if memory:
             raise BadArgument("memory", f"is not part of a snapshot of kind {READ!r}")
         return _read(board, chip)
-    told = board.emulator(snapshot={"address": SNAPSHOT.address, "memory": memory})["snapshot"]
-    data = board.read_memory(SNAPSHOT.address, told["bytes"])
-    if checksum(data) != told["sha256"]:
-        raise SnapshotError(f"has SHA-256 {checksum(data)}, expected {told['sha256']}")
+    answer = board.emulator(snapshot={"address": SNAPSHOT.address, "memory": memory})
+    told = answer.get("snapshot")
+    told = told if isinstance(told, dict) else {}
+    size = told.get("bytes")
+    if type(size) is not int or not 0 < size <= SNAPSHOT.size:
+        raise BoardMisbehaves(f"a snapshot of {size!r} bytes is not within 1 .. {SNAPSHOT.size}")
+    data = board.read_memory(SNAPSHOT.address, size)
+    if checksum(data) != told.get("sha256"):
+        raise SnapshotError(f"has SHA-256 {checksum(data)}, expected {told.get('sha256')}")
+    try:
+        describe(data)
+    except SnapshotError as error:
+        raise BoardMisbehaves(str(error)) from error
     return data
 
 
@@ -207,7 +217,8 @@ def _read(board: Board, chip: Chip) -> bytes:
     identity = board.identity
     header = {
         "kind": READ,
-        **{name: identity[name] for name in ("serial", "boot_id", "firmware", "device_model")},
+        **{name: identity[name] for name in ("serial", "boot_id", "firmware")},
+        "device_model": identity.get("device_model", ""),
         "lifetime_pulses": board.status().lifetime_pulses,
         "settings": asdict(chip.settings()),
         "supplies": {one.name: one.code for one in board.supplies() if one.measured},

@@ -7,6 +7,8 @@ from typing import Any
 from starlab_host.links.base import Link
 from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction
 
+EXTENSIONS = range(1 << 24, 1 << 29)
+"""Operations that return two words."""
 LONG = 1 << 27
 """An operation that runs until it is aborted or released."""
 
@@ -52,10 +54,15 @@ class NotingBoard:
         for opcode, address, data, _ in transactions:
             status, answer = Status.OK, b""
             operation = int.from_bytes(data, "big") if opcode == Opcode.START else 0
+            if operation in EXTENSIONS:
+                answer = bytes(8)
             if opcode == Opcode.READ_MEM:
                 answer = bytes(int.from_bytes(data, "big"))
+            elif opcode == Opcode.READ_REG:
+                answer = bytes(4 * int.from_bytes(data, "big"))
             elif opcode == Opcode.EMULATOR:
                 self.boot_id += 1
+                answer = b"{}"
             elif opcode == Opcode.SET_SUPPLY:
                 status, answer = Status.INTERLOCK, b"VBLset 3300 mV is above the 2600 mV limit"
             elif operation == LONG:

@@ -18,6 +18,8 @@ class ProblemKind(StrEnum):
     """503: the board does not answer; nothing was executed: `nothing_done`."""
     BOARD_BUSY = "board-busy"
     """409: another call holds the board; nothing was executed."""
+    BOARD_MISBEHAVES = "board-misbehaves"
+    """502: what the board answered cannot be; nothing that changes the chip was asked of it."""
     BOARD_REFUSED = "board-refused"
     """409: the board will not do it, for another reason than those below."""
     BODY_TOO_LARGE = "body-too-large"

@@ -4,6 +4,7 @@ Every function either returns a value or raises a `WireError`; none accepts a fr
 """
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,9 @@ _STATUS: Final = struct.Struct(">IIQIB3x")
 _EVENT: Final = struct.Struct(">B3xII")
 _NAK: Final = struct.Struct(">BxH")
 _LAST: Final = int(FrameFlag.LAST)
+_JSON_DEPTH: Final = 32
+_SHOWN: Final = 20
+"""Characters that a message shows of a number."""
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -282,14 +286,36 @@ def encode_json(value: Mapping[str, Any]) -> bytes:
 
 
 def decode_json(data: bytes) -> dict[str, Any]:
-    """A JSON object out of UTF-8; raises `PayloadError`."""
+    """A JSON object out of UTF-8, with finite numbers and whole characters.
+
+    Raises:
+        PayloadError: It is none, or is nested more than 32 deep.
+    """
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_finite, parse_float=_finite)
+        if _depth(value) > _JSON_DEPTH:
+            raise ValueError(f"nested deeper than the {_JSON_DEPTH} limit")
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise PayloadError(f"not JSON in UTF-8: {error}") from None
     if not isinstance(value, dict):
         raise PayloadError("a JSON object was expected")
     return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:_SHOWN]} is no finite number")
+    return number
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return 0
+    return 1 + max(map(_depth, value), default=0)
 
 
 def _pack(layout: struct.Struct, *values: Any) -> bytes:

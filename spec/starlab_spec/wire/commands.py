@@ -21,8 +21,8 @@ from starlab_spec.wire.sending import SendWindow
 
 _BUSY_RETRY_S: Final = 0.01
 """First pause before a command that the board had no room for is sent again; doubles."""
-_ASKINGS_MAX: Final = 1000
-"""How often one reply is asked for, whatever else gets through meanwhile: a quarter of an hour."""
+_ASKINGS_MAX: Final = 150
+"""How often one reply is asked for, whatever else gets through meanwhile: five minutes."""
 _HARMLESS: Final = int(FrameFlag.READ_ONLY | FrameFlag.DRY_RUN)
 
 
@@ -51,7 +51,22 @@ class CommandLedger:
     def submit(
         self, payload: bytes, now: float, *, flags: int, urgent: bool, again: int = 0
     ) -> int:
-        """Take a command; as `Requester.submit`."""
+        """Send a command.
+
+        Args:
+            payload: As `starlab_spec.wire.transactions.encode_transactions` makes it.
+            now: The time, in seconds.
+            flags: READ_ONLY, DRY_RUN.
+            urgent: It goes before everything that waits to be sent, and does not wait for room.
+            again: Message id of a command of a resumed session, below `next_message_id`: the board
+                has executed it, and only its reply is wanted.
+
+        Returns:
+            The message id.
+
+        Raises:
+            PayloadError: The command is too long for one message.
+        """
         if len(payload) > (limit := longest_message_bytes(self._payload_bytes)):
             raise PayloadError(f"command of {len(payload)} bytes is above the {limit}-byte limit")
         message_id = again or self.next_message

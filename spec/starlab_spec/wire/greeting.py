@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 from typing import Final
 
-from starlab_spec.wire.codec import encode_frame, encode_hello
+from starlab_spec.wire.codec import decode_hello_ack, encode_frame, encode_hello
 from starlab_spec.wire.congestion import MAX_TRIES, RTO_INITIAL_S, RoundTrip
 from starlab_spec.wire.frames import (
     JUMBO_PAYLOAD_BYTES,
@@ -19,7 +19,9 @@ from starlab_spec.wire.frames import (
     Frame,
     FrameType,
     Hello,
+    HelloAck,
 )
+from starlab_spec.wire.terms import check_terms
 
 PROBE_TRIES: Final = 3
 """Probes without an answer before a host makes do with smaller payloads [O]."""
@@ -112,6 +114,24 @@ class Greeting:
         # a board that answers short does not echo: of usual payloads that says nothing
         self._probing = jumbo and not whole
         return not self._probing
+
+    def answer_in(self, frame: Frame) -> HelloAck | None:
+        """The answer that a HELLO_ACK brings; None if it is not meant for this HELLO.
+
+        Raises:
+            PayloadError: Its terms are not acceptable.
+        """
+        if not self.is_answered_by(frame):
+            return None
+        answer = decode_hello_ack(frame.payload)
+        check_terms(self._hello, frame, answer)
+        return answer
+
+    def declines(self, frame: Frame) -> list[bytes]:
+        """How to tell a board that its terms are not accepted; not if somebody may resume."""
+        if self.resumes:
+            return []
+        return [encode_frame(Frame(FrameType.RESET, session=frame.session, boot=frame.boot))]
 
     def is_answered_by(self, frame: Frame) -> bool:
         """Whether a HELLO_ACK or NAK is meant for this HELLO."""

@@ -32,6 +32,7 @@ from starlab_spec.wire.requester_events import (
     Step,
 )
 from starlab_spec.wire.sending import SendWindow
+from starlab_spec.wire.terms import check_status
 from starlab_spec.wire.transactions import Status
 
 _BYE: Final = Nak(Status.OK, "it said BYE")
@@ -100,22 +101,7 @@ class Requester:
     def submit(
         self, payload: bytes, now: float, *, flags: int = 0, urgent: bool = False, again: int = 0
     ) -> int:
-        """Send a command.
-
-        Args:
-            payload: As `starlab_spec.wire.transactions.encode_transactions` makes it.
-            now: The time, in seconds.
-            flags: READ_ONLY, DRY_RUN.
-            urgent: It goes before everything that waits to be sent, and does not wait for room.
-            again: Message id of a command of a resumed session, below `next_message_id`: the board
-                has executed it, and only its reply is wanted.
-
-        Returns:
-            The message id: `Replied` carries it.
-
-        Raises:
-            PayloadError: The command is too long for one message.
-        """
+        """Send a command, as `CommandLedger.submit`; `Replied` will carry its message id."""
         if self.state is not RequesterState.OPEN:
             raise RuntimeError(f"no command can be sent: {self.state.value}")
         return self._ledger.submit(payload, now, flags=flags, urgent=urgent, again=again)
@@ -222,15 +208,24 @@ class Requester:
         """Take in a datagram. Nothing that arrives makes this raise."""
         try:
             frame = codec.decode_frame(datagram)
-            handler = self._handlers.get(frame.type)
-            if handler is not None:
-                self._frames_received += 1
-                handler(self, frame, now)
-            else:
-                self._frames_dropped += 1
         except WireError as error:
             self._frames_dropped += 1
             self._crc_errors += isinstance(error, DamagedFrame)
+            return
+        handler = self._handlers.get(frame.type)
+        if handler is None:
+            self._frames_dropped += 1
+            return
+        self._frames_received += 1
+        try:
+            handler(self, frame, now)
+        except WireError as error:
+            self._frames_dropped += 1
+            if self.state is not RequesterState.CLOSING:
+                if self.state is RequesterState.OPENING:
+                    self._control += self._greeting.declines(frame)
+                detail = f"{FrameType(frame.type).name}: {error}"
+                self._gave_up((EndReason.MISBEHAVED, detail))
 
     def _on_announce(self, frame: Frame, now: float) -> None:
         """The probe has come back: jumbo frames are asked for."""
@@ -239,8 +234,8 @@ class Requester:
 
     def _on_hello_ack(self, frame: Frame, now: float) -> None:
         """The session is open on these terms, or, resumed, once STATUS tells where it stands."""
-        answer = codec.decode_hello_ack(frame.payload)
-        if not self._greeting.is_answered_by(frame) or not answer.session_id:
+        answer = self._greeting.answer_in(frame)
+        if answer is None:
             self._frames_dropped += 1
             return
         self._enter(MOVES[self.state][Step.GRANTED])
@@ -271,7 +266,8 @@ class Requester:
         command = self._ledger.outstanding.get(frame.message)
         payload = None if command is None else self._assembler.add(frame)
         if command is None or payload is None:
-            self._ledger.asked_in_vain = 0
+            if not frame.flags & _BUSY and (command is not None or frame.flags & _REPLAYED):
+                self._ledger.asked_in_vain = 0
             return
         if frame.flags & _BUSY:
             self._ledger.put_off(command, now)
@@ -301,6 +297,8 @@ class Requester:
         if not self._of_this_session(frame):
             return
         status = codec.decode_status(frame.payload)
+        if self.answer is not None:
+            check_status(status, self._ledger.next_message)
         self.last_status = status
         self._keepalive.answered()
         if self.answer is None:
@@ -317,7 +315,7 @@ class Requester:
     def _gave_up(self, verdict: Verdict | None) -> bool:
         """End the session if it is hopeless; whether it was."""
         if verdict is not None:
-            if not self._resumable:
+            if self.state is RequesterState.OPEN and not self._resumable:
                 self._control.append(self._send.control(FrameType.RESET, self._receive.expected))
             self._end(*verdict)
         return verdict is not None

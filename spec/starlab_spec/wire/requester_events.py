@@ -26,6 +26,7 @@ class EndReason(Enum):
     REFUSED = "the board refused the session"
     ENDED_BY_BOARD = "the board ended the session"
     BOARD_RESTARTED = "the board restarted"
+    MISBEHAVED = "the board breaks the protocol"
 
 
 class Step(Enum):
@@ -40,6 +41,7 @@ MOVES: Final[Mapping[RequesterState, Mapping[Step | EndReason, RequesterState]]]
         Step.GRANTED: RequesterState.OPEN,
         EndReason.REFUSED: RequesterState.CLOSED,
         EndReason.UNANSWERED: RequesterState.CLOSED,
+        EndReason.MISBEHAVED: RequesterState.CLOSED,
     },
     RequesterState.OPEN: {
         Step.CLOSE: RequesterState.CLOSING,
@@ -47,6 +49,7 @@ MOVES: Final[Mapping[RequesterState, Mapping[Step | EndReason, RequesterState]]]
         EndReason.BOARD_RESTARTED: RequesterState.CLOSED,
         EndReason.UNANSWERED: RequesterState.CLOSED,
         EndReason.SWALLOWED: RequesterState.CLOSED,
+        EndReason.MISBEHAVED: RequesterState.CLOSED,
     },
     RequesterState.CLOSING: {
         EndReason.CLOSED: RequesterState.CLOSED,

@@ -25,6 +25,10 @@ FIRST_TESTS = 20
 BUDGET_S = 25.0
 """Tests of one mutant take no longer than this together, as measured without it."""
 MOST_TESTS = 250
+PATIENCE = 5
+"""Times that tests may take what they take without the mutant: it may wait for ever."""
+START_S = 15.0
+"""What a run of tests may take beside them."""
 
 
 def main() -> None:
@@ -69,12 +73,15 @@ def judge(area: Area, mutants: list[Mutant], notebook: Notebook) -> None:
     with Workshop(interpreted=area.interpreted) as workshop:
         notebook.map_tests(area, workshop)
         for number, mutant in enumerate(open_, start=1):
-            tests = notebook.tests_of(area, mutant, BUDGET_S, MOST_TESTS)
+            tests = notebook.tests_of(
+                area, mutant, quick=FIRST_TESTS, budget_s=BUDGET_S, most=MOST_TESTS
+            )
             noticed = False
             with workshop.changed(mutant):
                 for some in (tests[:FIRST_TESTS], tests[FIRST_TESTS:]):
                     if some and not noticed:
-                        noticed = workshop.is_noticed(some, 3 * BUDGET_S + 30)
+                        limit_s = PATIENCE * sum(test.seconds for test in some) + START_S
+                        noticed = workshop.is_noticed([test.name for test in some], limit_s)
             notebook.note(area, mutant, noticed, workshop.last_words() if noticed else "")
             word = "noticed" if noticed else f"SURVIVED {len(tests)} tests"
             print(f"{area.name} {number}/{len(open_)} {word}: {mutant.name}", file=sys.stderr)

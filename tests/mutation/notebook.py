@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.mutation.areas import AREAS, TOP, Area
 from tests.mutation.mutants import Mutant, functions_of
@@ -33,6 +33,15 @@ class Verdict:
     noticed: bool
     reason: str
     """Why it is as good as the original, if it is."""
+
+
+class Test(NamedTuple):
+    """A test that runs what is changed."""
+
+    name: str
+    seconds: float
+    share: float
+    """Of the functions that it runs, how many are of the changed module."""
 
 
 class Notebook:
@@ -98,29 +107,31 @@ class Notebook:
                 self._tests[key] = {"digest": digest, "tests": workshop.map(path)}
                 self._tests_file.write_text(json.dumps(self._tests), encoding="utf-8")
 
-    def tests_of(self, area: Area, mutant: Mutant, budget_s: float, most: int) -> list[str]:
-        """Tests that run the changed function, the quickest first."""
-        place = f"{mutant.path}::{mutant.function}"
-        within = f"{mutant.path}::"
-        running: list[tuple[float, str]] = []
-        importing: list[tuple[float, str]] = []
+    def tests_of(
+        self, area: Area, mutant: Mutant, *, quick: int, budget_s: float, most: int
+    ) -> list[Test]:
+        """Tests that run the changed function: the quickest, then those that run little else."""
+        place, within = f"{mutant.path}::{mutant.function}", f"{mutant.path}::"
+        running: list[Test] = []
+        importing: list[Test] = []
         for file in _test_files(area):
             for test, (seconds, functions) in self._tests.get(_key(area, file), _NO_TESTS)[
                 "tests"
             ].items():
-                if place in functions:
-                    running.append((seconds, test))
-                elif any(function.startswith(within) for function in functions):
-                    importing.append((seconds, test))
+                own = sum(function.startswith(within) for function in functions)
+                if own:
+                    one = Test(test, seconds, own / len(functions))
+                    (running if place in functions else importing).append(one)
         # what stands outside of functions, or is run by it, is run by whoever imports the module
-        found = running or importing
-        tests: list[str] = []
+        found = sorted(running or importing, key=lambda one: one.seconds)
+        rest = sorted(found[quick:], key=lambda one: -one.share)
+        tests: list[Test] = []
         total_s = 0.0
-        for seconds, test in sorted(found)[:most]:
-            total_s += seconds
+        for one in (found[:quick] + rest)[:most]:
+            total_s += one.seconds
             if total_s > budget_s and tests:
                 break
-            tests.append(test)
+            tests.append(one)
         return tests
 
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
+from uuid import uuid4
 
 import httpx2
 import numpy as np
@@ -46,6 +47,7 @@ from starlab_contract import (
     ProgramReply,
     Readiness,
     Register,
+    RunningCall,
     Settings,
     Stopped,
     Supplies,
@@ -135,6 +137,10 @@ class AsyncBoard:
         )
         self.snapshots = AsyncSnapshots(board_id, send)
         self.send = send
+
+    async def running(self) -> RunningCall | None:
+        """The call that runs on the board, and how far it is; None: none does."""
+        return (await self.info()).running
 
     async def info(self) -> BoardInfo:
         """Identity, state, faults and link of the board."""
@@ -268,7 +274,10 @@ class AsyncBoard:
 
 
 class AsyncClient:
-    """A connection to a server and its boards; see :class:`starlab.Client`."""
+    """A connection to a server and its boards; see :class:`starlab.Client`.
+
+    A call whose task is cancelled is stopped on the board like one that is interrupted.
+    """
 
     def __init__(
         self,
@@ -279,7 +288,8 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url
-        options = client_options(url, timeout_s, connect_timeout_s)
+        self.request_id = uuid4().hex
+        options = client_options(url, timeout_s, connect_timeout_s, self.request_id)
         with environment_checked():
             self._http = httpx2.AsyncClient(**options, transport=transport)
 

@@ -25,6 +25,7 @@ from starlab_contract import (
     Limits,
     ProgramReply,
     Register,
+    RunningCall,
     Settings,
     Stopped,
     Supplies,
@@ -168,6 +169,10 @@ class Board:
         )
         self.snapshots = Snapshots(board_id, send)
         self.send = send
+
+    def running(self) -> RunningCall | None:
+        """The call that runs on the board, whoever made it, and how far it is; None: none does."""
+        return self.info().running
 
     def info(self) -> BoardInfo:
         """Identity, state, faults and link of the board."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
+from uuid import uuid4
 
 import httpx2
 
@@ -36,6 +37,13 @@ class Client:
             60,000 digits on a real chip takes its time.
         connect_timeout_s: Longest wait for a connection.
         transport: Carries the requests instead of the network, for tests.
+
+    A call that is interrupted (Ctrl-C, any exception of a signal handler) closes its connection:
+    the server then stops it at the board's next safe point, and frees the board.
+
+    Attributes:
+        url: Root of the server.
+        request_id: What the server calls its calls in ``running`` and ``last_stopped`` of a board.
     """
 
     def __init__(
@@ -47,7 +55,8 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = url
-        options = client_options(url, timeout_s, connect_timeout_s)
+        self.request_id = uuid4().hex
+        options = client_options(url, timeout_s, connect_timeout_s, self.request_id)
         with environment_checked():
             self._http = httpx2.Client(**options, transport=transport)
 

@@ -12,13 +12,14 @@
     ├── BoardError           the board or the link to it
     │   ├── BoardAway        nobody answers at the board's address
     │   ├── StopUnconfirmed  the board has not confirmed an emergency stop
-    │   ├── LinkLost         the link broke; the command surely had no effect
+    │   ├── LinkLost         the link broke; the last command surely had no effect
     │   └── OutcomeUnknown   the command may or may not have been executed
     └── ServerError          the server or the way to it
         ├── ServerAway       no server answers at the URL; nothing was sent
         └── ServerFailed     the server broke down, or its answer makes no sense
 
-Every error that the server reported carries the fields of its problem document (RFC 9457).
+Every error that the server reported carries the fields of its problem document (RFC 9457): of a
+call that ended in the middle, how much was surely done (``done``, ``done_unit``, ``pulses``).
 Nothing is ever sent again behind the caller's back.
 """
 
@@ -46,6 +47,26 @@ class StarlabError(Exception):
     def status(self) -> int | None:
         """HTTP status of the server's answer, if there was one."""
         return self.problem.get("status")
+
+    @property
+    def done(self) -> int:
+        """How much the call had surely done before, in :attr:`done_unit`; it stays done."""
+        return int(self.problem.get("done", 0))
+
+    @property
+    def done_unit(self) -> str | None:
+        """What :attr:`done` counts: samples, supplies, or pulses on all cells together."""
+        return self.problem.get("done_unit")
+
+    @property
+    def pulses(self) -> int:
+        """Pulses that the call had surely given, on all cells together."""
+        return int(self.problem.get("pulses", 0))
+
+    @property
+    def nothing_done(self) -> bool:
+        """Whether the server says that surely nothing was done."""
+        return bool(self.problem.get("nothing_done", False))
 
     @property
     def board(self) -> str | None:
@@ -96,14 +117,9 @@ class AccessDenied(Refused):
 class Conflict(Refused):
     """Array not formed, board not ready or busy, fault or emergency stop latched.
 
-    Nothing was done, but where a current limit tripped while the operation ran: then what came
-    before stays done, and the message says how much that is.
+    Nothing was done, unless that came in the middle of the call: then ``done`` says how much stays
+    done. After a trip of a current limit the sample after those is in part: the message tells.
     """
-
-    @property
-    def done(self) -> int:
-        """Samples of the call that were finished before; after a trip the next one is in part."""
-        return int(self.problem.get("done", 0))
 
 
 class Locked(Refused):
@@ -111,7 +127,7 @@ class Locked(Refused):
 
 
 class Aborted(StarlabError):
-    """An abort or an emergency stop ended the operation; the message says what was done."""
+    """An abort or an emergency stop ended the operation; ``done`` says what was done."""
 
 
 class BoardError(StarlabError):
@@ -127,7 +143,7 @@ class StopUnconfirmed(BoardError):
 
 
 class LinkLost(BoardError):
-    """The link broke; the command surely had no effect."""
+    """The link broke; the last command surely had no effect. Those before it: see ``done``."""
 
 
 class OutcomeUnknown(BoardError):

@@ -19,11 +19,14 @@ closing end would be lost with its outcome unknown."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) -> dict[str, Any]:
+def client_options(
+    url: str, timeout_s: float | None, connect_timeout_s: float, request_id: str
+) -> dict[str, Any]:
     """Arguments of an httpx2 client.
 
     Args:
         url: Root of the server.
+        request_id: What all of its calls are called: the server tells by it whose call runs.
         timeout_s: Longest silence while waiting for an answer; None waits for ever.
         connect_timeout_s: Longest wait for a connection.
 
@@ -40,6 +43,7 @@ def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) 
         raise InvalidInput(f"{url!r} is no URL of a server, such as {DEFAULT_URL}")
     return {
         "base_url": url,
+        "headers": {"X-Request-ID": request_id},
         "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s),
         "limits": httpx2.Limits(keepalive_expiry=_KEEP_IDLE_S),
         # no proxy leads to this very machine

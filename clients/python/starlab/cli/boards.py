@@ -7,6 +7,7 @@ import typer
 
 from starlab.board import Board
 from starlab.cli import link_watch
+from starlab.cli.following import extent
 from starlab.cli.journals import list_commands
 from starlab.cli.status import show_calibration
 from starlab.cli.terminal import BoardId, Json, Terminal, Url, connected, reporting, table
@@ -98,6 +99,12 @@ def boards(
                 ", ".join(board.faults) or "none",
             )
         terminal.say(listing)
+        for board in found:
+            if board.running is not None:
+                seconds = f"{board.running.seconds:.0f} s"
+                terminal.say(
+                    f"{board.id}: {board.running.call}, {seconds}: {extent(board.running)}"
+                )
         terminal.finish({"boards": [board.model_dump(mode="json") for board in found]})
 
 

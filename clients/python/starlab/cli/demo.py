@@ -96,7 +96,9 @@ def demo(
             url = stack.enter_context(local_server(options, output / "server.log"))
             progress.update(starting, completed=1, note="")
         client = stack.enter_context(Client(url))
-        board = client.board(board_id or only_board(client))
+        chosen = board_id or only_board(client)
+        stack.enter_context(terminal.attending(client, chosen))
+        board = client.board(chosen)
 
         start = board.counters()
         preparing = progress.add_task("preparing", total=1, note="")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 import typer
@@ -44,6 +45,8 @@ class ExitCode(IntEnum):
     """Lease, interlock, authorisation, board not in a state for it."""
     INTERRUPTED = 130
     """Ctrl-C, as a shell has it."""
+    TERMINATED = 143
+    """SIGTERM, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,22 @@ class OutputFailed(Exception):
 
 
 class Interrupted(Exception):
-    """Ctrl-C: as typer would hide it."""
+    """Ctrl-C or SIGTERM: as typer would hide it.
+
+    Attributes:
+        code: Exit code.
+        members: What a program is told of the call that was stopped.
+    """
+
+    def __init__(
+        self,
+        detail: str = "interrupted",
+        code: ExitCode = ExitCode.INTERRUPTED,
+        members: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.members = members
 
 
 _CODES: Final[tuple[tuple[type[StarlabError], ExitCode], ...]] = (
@@ -97,7 +115,9 @@ def ending_of(error: BaseException) -> Ending:
             return Ending(exit_code(error), kind, str(error), error.problem)
         case typer.TyperException():
             return Ending(ExitCode.USAGE, InvalidInput.__name__, error.format_message())
-        case Interrupted() | KeyboardInterrupt() | typer.Abort():
+        case Interrupted():
+            return Ending(error.code, kind, str(error), error.members)
+        case KeyboardInterrupt() | typer.Abort():
             return Ending(ExitCode.INTERRUPTED, Interrupted.__name__, "interrupted")
         case OutputFailed():
             said = f"cannot write to standard output: {error}; the command itself was carried out"

@@ -171,6 +171,7 @@ def train(
                 correct[step.epoch] += step.correct.sum()
                 pulses += step.pulses.sum(axis=0)
                 progress.update(task, completed=step.seen, note=f"{100 * step.accuracy:.1f} %")
+                terminal.has_done(f"{step.seen:,} images learned, {pulses.sum():,} pulses")
             took_s = time.monotonic() - began
         steps = epochs * len(digits)
         accuracy = correct / len(digits)
@@ -214,6 +215,7 @@ def evaluate(
                 correct += board.evaluate(digits.images[part], digits.labels[part]).correct
                 seen = min(first + batch, len(digits))
                 progress.update(task, completed=seen, note=f"{100 * correct / seen:.2f} %")
+                terminal.has_done(f"{correct:,} of {seen:,} images right")
         accuracy = correct / len(digits)
         terminal.say(f"{100 * accuracy:.2f} %: {correct:,} of {len(digits):,} images right")
         terminal.finish({"accuracy": accuracy, "correct": correct, "samples": len(digits)})

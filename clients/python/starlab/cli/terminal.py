@@ -22,7 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from starlab.board import Board
-from starlab.cli.ending import OutputFailed, ending_of, tell
+from starlab.cli.ending import Interrupted, OutputFailed, ending_of, tell
+from starlab.cli.following import Attended, FollowingProgress
 from starlab.client import Client
 from starlab.errors import StarlabError
 
@@ -59,6 +60,8 @@ class Terminal:
         self._as_json = as_json
         self._out = _console(sys.stdout)
         self._err = _console(cast(TextIO, Unfailing(sys.stderr)))
+        self._attended: Attended | None = None
+        self._done_before = ""
 
     @property
     def is_watched(self) -> bool:
@@ -120,9 +123,30 @@ class Terminal:
         with suppress(KeyboardInterrupt), Live(console=self._out, auto_refresh=False) as place:
             yield lambda shown: place.update(shown, refresh=True)
 
+    @contextmanager
+    def attending(self, client: Client, board_id: str) -> Iterator[None]:
+        """A block that works with a board: its long calls are shown, and stopped by Ctrl-C.
+
+        Raises:
+            Interrupted: By Ctrl-C or SIGTERM; what ran on the board has stopped.
+        """
+        self._attended = Attended(client.url, board_id, client.request_id)
+        try:
+            with self._attended.interruptible(client):
+                yield
+        except Interrupted as error:
+            if self._done_before:
+                said = f"{error}; before that: {self._done_before}"
+                raise Interrupted(said, error.code, error.members) from None
+            raise
+
+    def has_done(self, text: str) -> None:
+        """Note what calls before have done: told if the command is interrupted in a later one."""
+        self._done_before = text
+
     def progress(self) -> Progress:
         """Progress bars on standard error; a task has the field ``note``."""
-        return Progress(
+        return FollowingProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -130,6 +154,7 @@ class Terminal:
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
             console=self._err,
+            attended=lambda: self._attended,
         )
 
 
@@ -178,7 +203,9 @@ def connected(url: str, board_id: str | None, as_json: bool) -> Iterator[tuple[B
         typer.BadParameter: No board was named and there is not just one.
     """
     with reporting(as_json) as terminal, Client(url) as client:
-        yield client.board(board_id or only_board(client)), terminal
+        chosen = board_id or only_board(client)
+        with terminal.attending(client, chosen):
+            yield client.board(chosen), terminal
 
 
 def only_board(client: Client) -> str:

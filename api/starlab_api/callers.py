@@ -91,8 +91,8 @@ def caller() -> Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class StoppedCall:
-    """A call whose client had gone."""
+class EndedCall:
+    """A call that runs no more."""
 
     caller: Caller
     ended_at: datetime
@@ -104,12 +104,14 @@ class RunningCalls:
     """The calls that run on one board. For one event loop alone.
 
     Attributes:
-        last_stopped: The last one whose client had gone; None: there was none.
+        last: The last one that had the board for itself; None: there was none.
+        last_stopped: The last one whose client had gone, likewise.
     """
 
     def __init__(self) -> None:
         self._running: dict[Caller, bool] = {}
-        self.last_stopped: StoppedCall | None = None
+        self.last: EndedCall | None = None
+        self.last_stopped: EndedCall | None = None
 
     @property
     def current(self) -> Caller | None:
@@ -123,12 +125,14 @@ class RunningCalls:
         future.add_done_callback(lambda ended: self._remove(who, ended))
 
     def _remove(self, who: Caller, ended: "asyncio.Future[Any]") -> None:
-        self._running.pop(who, None)
-        if not who.work.stop.requested:
-            return
+        has_board = self._running.pop(who, False)
         error = None if ended.cancelled() else ended.exception()
         how = "it had come to its end" if error is None else f"{error}"
         if isinstance(error, Aborted):
             how = f"stopped: {error.message}"
-        self.last_stopped = StoppedCall(who, datetime.now(UTC), how)
-        _log.warning("%s: its client has gone; %s; %s", who.work.what, how, who.work.done)
+        call = EndedCall(who, datetime.now(UTC), how)
+        if has_board:
+            self.last = call
+        if who.work.stop.requested:
+            self.last_stopped = call
+            _log.warning("%s: its client has gone; %s; %s", who.work.what, how, who.work.done)

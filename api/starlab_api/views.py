@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from starlab_api.boards import BoardSlot, Connection
-from starlab_api.callers import Caller
+from starlab_api.callers import Caller, EndedCall
 from starlab_contract import (
     Board,
     BoardState,
@@ -21,8 +21,8 @@ from starlab_contract import (
     RoundTripBin,
     RoundTripFigures,
     RunningCall,
-    StoppedCall,
 )
+from starlab_contract import EndedCall as EndedCallBody
 from starlab_host import Entry, Recovery, StarlabHostError, capabilities_of
 from starlab_host.discovery import FoundBoard as HostFoundBoard
 from starlab_host.link_statistics import LinkStatistics as HostStatistics
@@ -141,7 +141,8 @@ def _view(
             "capabilities": None if slot.identity is None else _capabilities(slot.identity),
             "lifetime_pulses": None if status is None else status.lifetime_pulses,
             "running": _running(slot, status),
-            "last_stopped": _last_stopped(slot),
+            "last_call": _ended(slot.calls.last),
+            "last_stopped": _ended(slot.calls.last_stopped),
             "faults": [] if status is None else _faults(status.faults),
             "stop_pending": slot.stop_is_pending,
             "link": None if statistics is None else _link(statistics),
@@ -163,11 +164,10 @@ def _running(slot: BoardSlot, status: BoardStatus | None) -> RunningCall | None:
     return RunningCall(seconds=round(work.seconds, 3), stopping=work.stop.requested, **told)
 
 
-def _last_stopped(slot: BoardSlot) -> StoppedCall | None:
-    last = slot.calls.last_stopped
-    if last is None:
+def _ended(call: EndedCall | None) -> EndedCallBody | None:
+    if call is None:
         return None
-    return StoppedCall(ended_at=last.ended_at, how=last.how, **_extent(last.caller))
+    return EndedCallBody(ended_at=call.ended_at, how=call.how, **_extent(call.caller))
 
 
 def _extent(who: Caller) -> dict[str, Any]:

@@ -98,3 +98,19 @@ def test_a_call_that_ends_in_time_is_not_watched(slot: BoardSlot) -> None:
 
     assert asyncio.run(check()) == COUNT
     assert asked == []
+
+
+def test_the_last_call_that_had_the_board_is_remembered(slot: BoardSlot) -> None:
+    async def check() -> None:
+        who = Caller(Work("PATCH /settings"))
+        CALLER.set(who)
+        await slot.write(lambda link: link.chip.change_settings(th=41))
+        CALLER.set(Caller(Work("GET /settings")))
+        await slot.read(lambda link: link.chip.settings())
+        last = slot.calls.last
+        assert last is not None
+        assert (last.caller, last.how) == (who, "it had come to its end")
+        assert last.caller.work.done.changed
+        assert slot.calls.last_stopped is None
+
+    asyncio.run(check())

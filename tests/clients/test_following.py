@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 from tests.clients.command_line import Run
 from tests.clients.conftest import FakeServer
@@ -10,7 +11,7 @@ from tests.clients.replies import board_of
 from starlab import Client, StarlabError
 from starlab.cli.ending import ExitCode, Interrupted, ending_of
 from starlab.cli.following import extent, sentence
-from starlab_contract import RunningCall, StoppedCall
+from starlab_contract import EndedCall, RunningCall
 
 PROGRAM = {
     "call": "POST /api/v1/boards/emu0/arrays/1/program",
@@ -32,9 +33,9 @@ def test_how_far_a_call_is_comes_with_its_unit_and_its_pulses() -> None:
 
 
 def test_where_a_call_was_stopped_is_one_sentence() -> None:
-    stopped = StoppedCall(**PROGRAM, ended_at=datetime(2026, 1, 1, tzinfo=UTC), how="stopped: X")
+    stopped = EndedCall(**PROGRAM, ended_at=datetime(2026, 1, 1, tzinfo=UTC), how="stopped: X")
     assert sentence(stopped) == (
-        "program stopped on the board after 1,200 of 156,800 cells, 12,345 pulses (stopped: X)"
+        "program ended on the board after 1,200 of 156,800 cells, 12,345 pulses (stopped: X)"
     )
 
 
@@ -49,7 +50,7 @@ def test_the_sdk_tells_what_runs_and_whose_it_is(client: Client, server: FakeSer
     running = client.board("emu0").running()
     assert running is not None
     assert (running.done, running.total, running.unit) == (1200, 156_800, "cells")
-    assert server.request.headers["x-request-id"] == client.request_id
+    assert server.request.headers["x-request-id"] == f"{client.request_ids.client}-1"
 
 
 def test_nothing_runs_on_a_board_that_says_nothing_of_it(
@@ -59,9 +60,20 @@ def test_nothing_runs_on_a_board_that_says_nothing_of_it(
     assert client.board("emu0").running() is None
 
 
+def test_a_call_without_an_answer_is_known_by_its_name(client: Client, server: FakeServer) -> None:
+    server.will_answer_json(board_of("emu0"))
+    client.board("emu0").info()
+    assert client.request_ids.unanswered is None
+    server.answers.clear()
+    server.will_fail(httpx2.ReadError("gone"))
+    with pytest.raises(StarlabError):
+        client.board("emu0").info()
+    assert client.request_ids.unanswered == f"{client.request_ids.client}-2"
+
+
 def test_no_two_clients_have_one_name() -> None:
     with Client("http://localhost") as one, Client("http://localhost") as other:
-        assert one.request_id != other.request_id
+        assert one.request_ids.client != other.request_ids.client
 
 
 @pytest.mark.parametrize("status", [409, 500, 502, 504])

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
-from uuid import uuid4
 
 import httpx2
 import numpy as np
@@ -21,6 +20,7 @@ from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,
+    RequestIds,
     answer_of,
     client_options,
     environment_checked,
@@ -288,8 +288,8 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url
-        self.request_id = uuid4().hex
-        options = client_options(url, timeout_s, connect_timeout_s, self.request_id)
+        self.request_ids = RequestIds()
+        options = client_options(url, timeout_s, connect_timeout_s)
         with environment_checked():
             self._http = httpx2.AsyncClient(**options, transport=transport)
 
@@ -344,10 +344,12 @@ class AsyncClient:
         return AsyncBoard(board_id, self._send)
 
     async def _send(self, call: Call[T], /) -> T:
+        request_id = self.request_ids.begin()
         try:
-            response = await self._http.request(**request_arguments(call))
+            response = await self._http.request(**request_arguments(call, request_id))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
+        self.request_ids.end(request_id)
         answer = answer_of(response, call)
         warn(response.headers)
         return call.read(answer)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
-from uuid import uuid4
 
 import httpx2
 
@@ -16,6 +15,7 @@ from starlab.errors import StarlabError
 from starlab.http import (
     CONNECT_TIMEOUT_S,
     DEFAULT_URL,
+    RequestIds,
     answer_of,
     client_options,
     environment_checked,
@@ -43,7 +43,7 @@ class Client:
 
     Attributes:
         url: Root of the server.
-        request_id: What the server calls its calls in ``running`` and ``last_stopped`` of a board.
+        request_ids: What its calls are called, in ``running`` and ``last_call`` of a board too.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = url
-        self.request_id = uuid4().hex
-        options = client_options(url, timeout_s, connect_timeout_s, self.request_id)
+        self.request_ids = RequestIds()
+        options = client_options(url, timeout_s, connect_timeout_s)
         with environment_checked():
             self._http = httpx2.Client(**options, transport=transport)
 
@@ -122,10 +122,12 @@ class Client:
         return Board(board_id, self._send)
 
     def _send(self, call: Call[T], /) -> T:
+        request_id = self.request_ids.begin()
         try:
-            response = self._http.request(**request_arguments(call))
+            response = self._http.request(**request_arguments(call, request_id))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
+        self.request_ids.end(request_id)
         answer = answer_of(response, call)
         warn(response.headers)
         return call.read(answer)

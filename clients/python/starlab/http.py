@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx2
 
@@ -19,14 +21,11 @@ closing end would be lost with its outcome unknown."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def client_options(
-    url: str, timeout_s: float | None, connect_timeout_s: float, request_id: str
-) -> dict[str, Any]:
+def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) -> dict[str, Any]:
     """Arguments of an httpx2 client.
 
     Args:
         url: Root of the server.
-        request_id: What all of its calls are called: the server tells by it whose call runs.
         timeout_s: Longest silence while waiting for an answer; None waits for ever.
         connect_timeout_s: Longest wait for a connection.
 
@@ -43,7 +42,6 @@ def client_options(
         raise InvalidInput(f"{url!r} is no URL of a server, such as {DEFAULT_URL}")
     return {
         "base_url": url,
-        "headers": {"X-Request-ID": request_id},
         "timeout": httpx2.Timeout(timeout_s, connect=connect_timeout_s),
         "limits": httpx2.Limits(keepalive_expiry=_KEEP_IDLE_S),
         # no proxy leads to this very machine
@@ -67,14 +65,19 @@ def environment_checked() -> Iterator[None]:
         ) from error
 
 
-def request_arguments(call: Call[Any]) -> dict[str, Any]:
-    """Arguments of an httpx2 request."""
+def request_arguments(call: Call[Any], request_id: str) -> dict[str, Any]:
+    """Arguments of an httpx2 request.
+
+    Args:
+        call: What to ask.
+        request_id: What it is called: the server tells by it whose call runs.
+    """
     return {
         "method": call.method,
         "url": call.path,
         "params": list(call.query) or None,
         "content": call.content,
-        "headers": dict(call.headers),
+        "headers": {"x-request-id": request_id, **call.headers},
     }
 
 
@@ -89,6 +92,30 @@ def answer_of(response: httpx2.Response, call: Call[Any]) -> Answer:
     if response.status_code not in call.answers:
         answer.raise_for_problem()
     return answer
+
+
+class RequestIds:
+    """Names for the calls of one client, which no other client uses.
+
+    Attributes:
+        client: What all of them begin with.
+        unanswered: The one that was given last, until its answer is there.
+    """
+
+    def __init__(self) -> None:
+        self.client = uuid4().hex
+        self.unanswered: str | None = None
+        self._numbers = count(1)
+
+    def begin(self) -> str:
+        """A name for the next call."""
+        self.unanswered = f"{self.client}-{next(self._numbers)}"
+        return self.unanswered
+
+    def end(self, request_id: str) -> None:
+        """The answer to a call has come."""
+        if self.unanswered == request_id:
+            self.unanswered = None
 
 
 def error_of_transport(error: httpx2.RequestError, call: Call[Any], url: str) -> StarlabError:

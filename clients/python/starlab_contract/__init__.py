@@ -31,6 +31,7 @@ from starlab_contract.boards import (
     BoardState,
     Capabilities,
     Discover,
+    EndedCall,
     Extent,
     Faults,
     FoundBoard,
@@ -42,7 +43,6 @@ from starlab_contract.boards import (
     RoundTripFigures,
     RunningCall,
     Stopped,
-    StoppedCall,
 )
 from starlab_contract.calibration import (
     BalanceRails,
@@ -141,6 +141,7 @@ __all__ = [
     "EmulatorCommands",
     "EmulatorFaults",
     "EmulatorReply",
+    "EndedCall",
     "EnergyParts",
     "Extent",
     "Faults",
@@ -198,7 +199,6 @@ __all__ = [
     "Snapshot",
     "SnapshotKind",
     "Stopped",
-    "StoppedCall",
     "Supplies",
     "Supply",
     "SupplyLimits",

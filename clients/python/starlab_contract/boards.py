@@ -148,8 +148,8 @@ class RunningCall(Extent):
     """Whether it stops at its next safe point: its client has gone."""
 
 
-class StoppedCall(Extent):
-    """A call that was stopped, as its client had gone."""
+class EndedCall(Extent):
+    """A call that runs no more."""
 
     ended_at: datetime
     how: str
@@ -193,7 +193,9 @@ class Board(ReplyBody):
     """Commands that may have been executed; none where the server keeps no journal."""
     running: RunningCall | None = None
     """The call that runs: that which has the board for itself, or else the oldest; null: none."""
-    last_stopped: StoppedCall | None = None
+    last_call: EndedCall | None = None
+    """The last call that had the board for itself; null: none since the server began."""
+    last_stopped: EndedCall | None = None
     """The last call that was stopped, as its client had gone; null: none since the server began."""
     recovered: Recovered | None
     """Commands in flight when the board was last lost, or the server; null: it has no journal."""

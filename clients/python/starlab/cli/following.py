@@ -14,8 +14,9 @@ from rich.progress import Progress, TaskID
 from starlab.cli.ending import ExitCode, Interrupted
 from starlab.client import Client
 from starlab.errors import StarlabError
+from starlab.http import RequestIds
 from starlab_contract import Board as BoardInfo
-from starlab_contract import Extent, StoppedCall
+from starlab_contract import EndedCall, Extent
 
 LOOK_S: Final = 0.3
 """How often the server is asked how far a call is."""
@@ -35,7 +36,7 @@ class Attended:
     url: str
     """Root of the server."""
     board_id: str
-    request_id: str
+    request_ids: RequestIds
     """What the command's calls are called."""
 
     def look(self, client: Client) -> BoardInfo:
@@ -48,7 +49,8 @@ class Attended:
 
     def is_own(self, call: Extent | None) -> bool:
         """Whether a call is one of the command's."""
-        return call is not None and call.request_id == self.request_id
+        name = "" if call is None else call.request_id or ""
+        return name.startswith(f"{self.request_ids.client}-")
 
     @contextmanager
     def interruptible(self, command: Client) -> Iterator[None]:
@@ -73,18 +75,18 @@ class Attended:
 
     def _interrupted(self, code: ExitCode) -> Interrupted:
         try:
-            stopped = self._stopped()
+            ended = self._ended()
         except (StarlabError, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt):  # a third one has nothing left to hurry
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             said = "interrupted; not known where: what it has begun stops at its next safe point"
             return Interrupted(said, code)
-        if stopped is None:
+        if ended is None:
             return Interrupted("interrupted; nothing of it runs on the board", code)
-        return Interrupted(f"interrupted; {sentence(stopped)}", code, _members(stopped))
+        return Interrupted(f"interrupted; {sentence(ended)}", code, _members(ended))
 
-    def _stopped(self) -> StoppedCall | None:
-        """Wait until nothing of the command runs; the call that was stopped, if one was.
+    def _ended(self) -> EndedCall | None:
+        """Wait until nothing of the command runs; the call that had no answer yet, if there is one.
 
         Raises:
             StarlabError: The server does not say so in time.
@@ -94,8 +96,9 @@ class Attended:
         with self.connect() as client:
             while quiet < 2:  # a request that came just now may not run yet
                 info = self.look(client)
-                if self.is_own(info.last_stopped):
-                    return info.last_stopped
+                for call in (info.last_stopped, info.last_call):
+                    if call is not None and call.request_id == self.request_ids.unanswered:
+                        return call
                 quiet = 0 if self.is_own(info.running) else quiet + 1
                 if time.monotonic() > give_up:
                     raise StarlabError("the call has not stopped in time")
@@ -158,14 +161,14 @@ def extent(call: Extent) -> str:
     return ", ".join(parts)
 
 
-def sentence(stopped: StoppedCall) -> str:
-    """Where a call was stopped."""
-    what = stopped.call.rpartition("/")[2].partition(" ")[0]
-    return f"{what} stopped on the board after {extent(stopped)} ({stopped.how})"
+def sentence(ended: EndedCall) -> str:
+    """Where a call was stopped, or that it had ended by itself just then."""
+    what = ended.call.rpartition("/")[2].partition(" ")[0]
+    return f"{what} ended on the board after {extent(ended)} ({ended.how})"
 
 
-def _members(stopped: StoppedCall) -> Mapping[str, Any]:
-    told = stopped.model_dump(mode="json")
+def _members(ended: EndedCall) -> Mapping[str, Any]:
+    told = ended.model_dump(mode="json")
     return {name: told[name] for name in ("call", "done", "total", "unit", "pulses", "how")}
 
 

@@ -130,7 +130,7 @@ class Terminal:
         Raises:
             Interrupted: By Ctrl-C or SIGTERM; what ran on the board has stopped.
         """
-        self._attended = Attended(client.url, board_id, client.request_id)
+        self._attended = Attended(client.url, board_id, client.request_ids)
         try:
             with self._attended.interruptible(client):
                 yield

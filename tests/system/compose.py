@@ -145,8 +145,9 @@ default_ulimits=["nofile=1024:1024","nproc=1024:1024"]
         return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
     def _install_packages(self) -> None:
+        asked = "dpkg-query" if shutil.which("dpkg-query") else "true"
         installed = subprocess.run(
-            ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+            [asked, "--show", "--showformat=${Package} ${db:Status-Status}\n"],
             capture_output=True,
             text=True,
             check=False,
@@ -155,7 +156,8 @@ default_ulimits=["nofile=1024:1024","nproc=1024:1024"]
         if not missing:
             return
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            print(f"needs a Docker engine, or these Debian packages: {' '.join(missing)}")
+            lacked = f"a Docker engine, or these Debian packages: {' '.join(missing)}"
+            print(f"test-compose needs what this system lacks: {lacked}", file=sys.stderr)
             sys.exit(2)
         run("apt-get", "update", "--quiet")
         run("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing)

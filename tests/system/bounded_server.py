@@ -7,8 +7,7 @@ import sys
 import time
 from contextlib import suppress
 
-from starlab_api import ServerSettings
-from starlab_api import __main__ as program
+from starlab_api import ServerSettings, program
 from starlab_api.repeats import CountingHandler
 from starlab_api.settings import ConnectionLimits
 

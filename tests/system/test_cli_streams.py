@@ -128,12 +128,22 @@ def test_a_missing_library_is_told_in_a_line(shell: Shell, tmp_path: Path, missi
     assert done.stderr.startswith("starlab: cannot start: ")
 
 
-def test_ctrl_c_while_it_starts_ends_it_without_a_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "library", "code"),
+    [
+        ("starlab", "rich", 130),
+        ("starlab_api", "fastapi", -signal.SIGINT),
+        ("starlab_sim", "numpy", -signal.SIGINT),
+    ],
+)
+def test_ctrl_c_while_it_starts_ends_it_without_a_word(
+    tmp_path: Path, program: str, library: str, code: int
+) -> None:
     slow = "import sys, threading\nprint('importing', flush=True)\nthreading.Event().wait()\n"
-    (tmp_path / "rich").mkdir()
-    (tmp_path / "rich" / "__init__.py").write_text(slow)
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text(slow)
     with subprocess.Popen(
-        [sys.executable, "-m", "starlab", "boards"],
+        [sys.executable, "-m", program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -144,4 +154,62 @@ def test_ctrl_c_while_it_starts_ends_it_without_a_word(tmp_path: Path) -> None:
         assert command.stdout.readline() == "importing\n"
         command.send_signal(signal.SIGINT)
         with contextlib.closing(command.stderr) as stderr:
-            assert (command.wait(20), stderr.read()) == (130, "")
+            assert (command.wait(20), stderr.read()) == (code, "")
+
+
+X = "\udcff"
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "code"),
+    [
+        ("starlab_sim", ("--nonsense",), 2),
+        ("starlab_sim", ("--seed", "-1"), 2),
+        ("starlab_sim", ("--port", "70000"), 2),
+        ("starlab_sim", ("--host", X), 3),
+        ("starlab_sim", ("--authors-tcp", f"{X}:7"), 3),
+        ("starlab_sim", ("--effects", X), 2),
+        ("starlab_sim", ("--effects", "LATIN"), 2),
+        ("starlab_sim", ("--faults", X), 2),
+        ("starlab_sim", ("--limits", "/dev/zero"), 2),
+        ("starlab_sim", ("--restore", "/dev/zero"), 2),
+        ("starlab_sim", ("--state", "/no/such/chip"), 4),
+        ("starlab_api", ("--port", "-1"), 2),
+        ("starlab_api", ("--seed", "-1"), 2),
+        ("starlab_api", ("--host", X), 2),
+        ("starlab_api", ("--limits", "/dev/zero"), 2),
+        ("starlab_api", ("--board", X), 2),
+        ("starlab_api", ("--data", "/dev/null/x"), 2),
+        ("starlab_host.capture", ("record", "udp://127.0.0.1:9"), 2),
+        ("starlab_host.capture", ("record", f"udp://{X}", "--output", "x"), 2),
+        ("starlab_host.capture", ("record", "udp://[::1", "--output", "x"), 2),
+        ("starlab_host.capture", ("record", "udp://a", "--output", "x", "--duration", "nan"), 2),
+        ("starlab_host.capture", ("replay", "/dev/zero"), 1),
+    ],
+)
+def test_what_a_program_cannot_start_with_is_told_in_a_line(
+    tmp_path: Path, program: str, options: tuple[str, ...], code: int
+) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b'name = "\xe9"\n')
+    given = [str(latin) if option == "LATIN" else option for option in options]
+    done = subprocess.run(
+        [sys.executable, "-m", program, *given],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("starlab")
+
+
+@pytest.mark.parametrize("program", ["starlab_sim", "starlab_api --seed 1"])
+def test_a_program_that_cannot_say_where_it_listens_ends(shell: Shell, program: str) -> None:
+    done = shell(f"{sys.executable} -m {program} --port 0 >/dev/full")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith("cannot say where it listens: No space left on device")
+    assert "Traceback" not in done.stderr

@@ -82,7 +82,7 @@ def test_a_board_may_have_faults_from_its_start() -> None:
 @pytest.mark.parametrize(
     ("faults", "said"),
     [
-        ('{"network": {"loss": 2}}', "network loss 2 is above the 0.9 limit"),
+        ('{"network": {"loss": 2}}', "network loss 2 is above the 0.3 limit"),
         ('{"fire": 1}', "unknown fault 'fire'; known: latches, network, "),
         ("[]", "a JSON object was expected"),
         ("{", "not JSON in UTF-8: "),

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from starlab_host.capture.conversation import conversations
 from starlab_host.capture.link import CapturingLink
@@ -32,6 +32,16 @@ FAILED: Final = 1
 USAGE: Final = 2
 BOARD: Final = 3
 REFUSED: Final = 4
+INTERRUPTED: Final = 130
+"""Ctrl-C, as a shell has it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with an option in a line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        self.exit(USAGE, f"starlab: {message}\n")
 
 
 class _Stop(Exception):
@@ -50,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _Stop as stop:
         print(f"starlab: {stop}", file=sys.stderr)
         return stop.code
+    except KeyboardInterrupt:
+        print("starlab: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return code
 
 
@@ -68,10 +81,11 @@ def _record(options: argparse.Namespace) -> int:
     capturing = CapturingLink(link, writer, clock=time.time)
     try:
         proxy = CaptureProxy(capturing, options.host, options.port, clock=time.monotonic)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         capturing.close()
         where = f"{options.host} port {options.port}"
-        raise _Stop(FAILED, f"cannot listen on {where}: {error.strerror}") from error
+        said = getattr(error, "strerror", None) or str(error)
+        raise _Stop(FAILED, f"cannot listen on {where}: {said}") from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: proxy.stop())
     if options.duration is not None:
@@ -142,14 +156,14 @@ def _board(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="starlab", description=__doc__.partition("\n")[0])
+    parser = _Parser(prog="starlab", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
     add = _command(commands.add_parser("record"), _record)
     add("board", metavar="URL", help="link to the board, by any cable")
     add("--output", type=Path, required=True, metavar="FILE", help="the capture; is overwritten")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=0, help="UDP port to listen on; 0: any (default)")
-    add("--duration", type=float, metavar="SECONDS", help="end after that; default: at Ctrl-C")
+    add("--duration", type=_seconds, metavar="SECONDS", help="end after that; default: at Ctrl-C")
     add = _command(commands.add_parser("replay"), _replay)
     add("capture", type=Path, metavar="FILE", help="a capture made here")
     add("--board", metavar="URL", help="an emulated board; default: a new one")
@@ -158,6 +172,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--virgin", action="store_true", help="its cells are unformed")
     add("--json", action="store_true", help="one JSON object")
     return parser
+
+
+def _seconds(text: str) -> float:
+    """A time that a timer can wait for."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in seconds")
+    return seconds
 
 
 def _command(

@@ -74,7 +74,7 @@ def test_another_call_with_the_same_key_is_refused_and_does_nothing(
 ) -> None:
     counted = Counted()
     client = counted.client()
-    asked = {"method": "POST", "url": "/x", "content": b"body", "headers": KEY}
+    asked: dict[str, Any] = {"method": "POST", "url": "/x", "content": b"body", "headers": KEY}
     client.request(**asked)
     reply = client.request(**(asked | changed))
     assert (reply.status_code, reply.json()["type"]) == (422, "idempotency-key-reused")

@@ -14,8 +14,13 @@ NEVER_S = 1e6
 PULSES = {"kind": "set", "rows": [0], "columns": [0], "polarity": "+"}
 
 
+SOON_S = 0.25
+"""A board that is killed is missed after eight times this, not after eight seconds."""
+
+
 @pytest.fixture
-def board(own_emulator: Emulator) -> Iterator[TestClient]:
+def board(own_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    monkeypatch.setattr("starlab_spec.wire.congestion.RTO_CAP_S", SOON_S)
     settings = ServerSettings(boards=(own_emulator.url,), connect_timeout_s=UNHURRIED_S)
     base = "http://testserver/api/v1/boards/emu0"
     with TestClient(create_app(settings), base_url=base) as client:

@@ -329,3 +329,30 @@ def test_a_process_killed_at_any_moment_leaves_whole_chunks(tmp_path: Path) -> N
                 assert np.array_equal(chip.conductance_uS(array), twin.conductance_uS(array))
             assert chip.counters.set_pulses == twin.counters.set_pulses
     assert undone
+
+
+def test_a_label_is_kept_with_the_chunk_that_it_belongs_to(tmp_path: Path) -> None:
+    """A process that is killed while it commits leaves the label of the chunk before."""
+    path = tmp_path / "chip"
+    with kept(path) as state:
+        chip = Chip(seed=1, formed=True, store=state)
+        state.label = b"first"
+        chip.save()
+        state.begin({})
+        state.label = b"second"
+
+        class Cut:
+            """A meter with which the power goes."""
+
+            def save(self, _: object) -> None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            state.commit(Cut())  # type: ignore[arg-type]
+    with kept(path) as state:
+        assert state.label == b"first"
+        state.begin({})
+        state.label = b"third"
+        state.commit(chip._meter)
+    with kept(path) as state:
+        assert state.label == b"third"

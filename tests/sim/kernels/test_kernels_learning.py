@@ -68,6 +68,9 @@ def test_an_error_driven_back_counts_from_its_threshold_on(
     found[:] = 0
     tuning.compared(0.0, 2, RULES._replace(hidden_threshold_uS=0.0), columns, found)
     assert found.tolist() == [0, 0]
+    for back, moved in ((0.25, [1, 0]), (-0.25, [1, 1])):
+        tuning.compared(back, 2, RULES._replace(hidden_threshold_uS=0.0), columns, found)
+        assert found.tolist() == moved
 
 
 @DETAILED

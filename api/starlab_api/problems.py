@@ -249,8 +249,9 @@ def problem_of(error: Exception, board: str | None = None) -> Problem:
 
 def _done_members(error: Exception, kind: ProblemKind, done: Done | None) -> dict[str, object]:
     """What the document says of that which was done before the error."""
-    if done is None:
-        return {"nothing_done": True} if kind in _BEFORE_ANYTHING else {}
+    if done is None:  # no board was at work when a file of the server's own could not be written
+        passes = kind in _BEFORE_ANYTHING or isinstance(error, StorageFailed)
+        return {"nothing_done": True} if passes else {}
     amount, unit = done.amount
     if done.changed or amount or kind in _IN_THE_MIDDLE:
         return {"done": amount, "done_unit": unit, "pulses": done.pulses}

@@ -30,6 +30,9 @@ EXACT: Final = "exact"
 """Kind: all that an emulated board is, to the last bit."""
 READ: Final = "read"
 """Kind: conductances as they were read, settings and supplies: what any board can tell."""
+HEADER_BYTES_MAX: Final = 1 << 20
+"""Largest header that is read: the greatest there is, with a device model as a table, has some
+kilobytes."""
 _HEAD: Final = struct.Struct("<8sII")
 _HASH_BYTES: Final = 32
 _ALIGNMENT: Final = 8
@@ -86,6 +89,9 @@ def unpack(data: bytes | memoryview) -> Snapshot:
     _, version, header_bytes = _HEAD.unpack_from(view)
     if version != VERSION:
         raise SnapshotError(f"is of format version {version}, expected {VERSION}")
+    if header_bytes > HEADER_BYTES_MAX:
+        limit = f"above the {HEADER_BYTES_MAX} bytes limit"
+        raise SnapshotError(f"has a header of {header_bytes} bytes, {limit}")
     body = view[:-_HASH_BYTES]
     if hashlib.sha256(body).digest() != view[-_HASH_BYTES:]:
         raise SnapshotError("is cut off or damaged: its SHA-256 does not fit")

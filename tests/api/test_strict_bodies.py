@@ -14,6 +14,7 @@ from tests.api.numpy_bodies import NPY, NPZ, npy, npz
 
 from starlab_api import archives
 from starlab_api.archives import Room, read_npz
+from starlab_api.arrays import array_of_lists
 from starlab_api.json_bodies import SMALL_BYTES, check_plain, parse
 from starlab_api.problems import ApiProblem, BodyTooLarge, InvalidInput
 from starlab_api.replies import array_response
@@ -113,6 +114,12 @@ def test_a_long_query_is_refused(board: TestClient) -> None:
         assert (reply.json()["field"] == "query") == (size > 16 * 1024)
 
 
+def test_numbers_of_an_array_are_finite() -> None:
+    for text in (b"[[1, 1e400]]", b"[-1e400]"):
+        with pytest.raises(InvalidInput, match="inputs holds a number beyond the range"):
+            array_of_lists("inputs", parse(text))
+
+
 # --- archives
 
 
@@ -165,6 +172,24 @@ def test_a_damaged_member_is_refused() -> None:
     body[-400] ^= 1
     with pytest.raises(InvalidInput, match="Bad CRC-32"):
         read_npz(bytes(body), arrays=INPUTS, limit_bytes=10**6)
+
+
+def test_a_member_is_what_its_header_and_the_archive_say() -> None:
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 784), }"
+    for rows in (1, 3, 10**15):
+        forged = b"\x93NUMPY\x01\x00\x76\x00" + (header % rows).ljust(118) + bytes(2 * 784)
+        with pytest.raises(InvalidInput, match=r"inputs has 1568 bytes of data, but shape"):
+            read_npz(packed({"inputs.npy": forged}), arrays=INPUTS, limit_bytes=10**6)
+
+
+def test_a_member_that_ends_early_is_not_filled_up() -> None:
+    whole, short = npy(SAMPLES), npy(SAMPLES)[:-100]
+    body = packed({"inputs.npy": short})
+    sizes = struct.pack("<L", len(short))
+    forged = body.replace(sizes, struct.pack("<L", len(whole)))
+    assert forged.count(struct.pack("<L", len(whole))) == 2
+    with pytest.raises(InvalidInput, match=r"inputs has 1468 bytes of data instead of 1568"):
+        read_npz(forged, arrays=INPUTS, limit_bytes=10**6)
 
 
 def test_a_long_list_of_members_is_not_read() -> None:

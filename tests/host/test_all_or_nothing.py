@@ -114,6 +114,14 @@ def test_settings_that_something_was_learned_with_stay(
     assert bench.chip.settings().th == (before if th is None else th)
 
 
+def test_settings_stay_where_a_lesson_is_stopped_after_some_samples(bench: Bench) -> None:
+    bench.chip.train_step(SAMPLES, labels=LABELS)  # so that the board tells of three samples
+    refusing(bench, Opcode.START, 1, Status.ABORTED)
+    with pytest.raises(Aborted, match="3 of 3 samples are done"):
+        bench.chip.train_step(SAMPLES, labels=LABELS, settings={"th": 5})
+    assert bench.chip.settings().th == 5
+
+
 def test_settings_of_an_empty_lesson_are_set(bench: Bench) -> None:
     done = bench.chip.train_step(np.zeros((0, 784)), labels=np.zeros(0), settings={"th": 5})
     assert done.outputs.shape == (0, 10)

@@ -333,6 +333,7 @@ class BoardSlot:
             calibrations=self.calibrations,
             path=self._path,
             opened=self._stopper.meet,
+            heartbeat=True,
         )
         self._stopper.meet(board)
         found = self.recovered

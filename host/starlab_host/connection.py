@@ -9,6 +9,7 @@ from starlab_host.board import Board
 from starlab_host.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway, InUse
+from starlab_host.heart import Heart, outlet_of
 from starlab_host.identity import whole_identity
 from starlab_host.journal import Journal
 from starlab_host.journaled_session import JournaledSession
@@ -33,6 +34,7 @@ def connect(
     calibrations: CalibrationStore | None = None,
     path: PathMemory | None = None,
     opened: Callable[[NumberedSession], None] = lambda session: None,
+    heartbeat: bool = False,
 ) -> Board:
     """Open a session with a board, and make it ready to work.
 
@@ -58,6 +60,8 @@ def connect(
             after a loss gives the same: where large frames do not get through, smaller ones do.
         opened: Told of each session as soon as it is open, before anything is done with it: an
             emergency stop needs no more.
+        heartbeat: Let a small process keep the session alive while this one is too busy to, for
+            half a minute at most; on networks, and where the system is Linux.
 
     Raises:
         ValueError: The URL has another form, or the file to continue is no capture; or there is
@@ -74,20 +78,18 @@ def connect(
         raise ValueError(f"{address} cannot be captured: no frames travel there")
 
     def open_session(resume_session: int = 0) -> NumberedSession:
-        session = begin_session(resume_session)
-        opened(session)
-        return session
-
-    def begin_session(resume_session: int) -> NumberedSession:
         if isinstance(address, AuthorsAddress):
             channels = area_of(identity_of(address)["serial"]).channels
-            return AuthorsSession.open(address, resume_session=resume_session, channels=channels)
+            theirs = AuthorsSession.open(address, resume_session=resume_session, channels=channels)
+            opened(theirs)
+            return theirs
         try:
             link = address.open()
         except OSError as error:
             if error.errno == EBUSY:
                 raise InUse(url, error.strerror or "in use") from error
             raise BoardAway(f"there is no way to {url}: {error.strerror}") from error
+        outlet = outlet_of(link) if heartbeat else None
         if capture is not None:
             link = captured(link, capture)
         session = Session.open(
@@ -99,6 +101,9 @@ def connect(
             path=path,
         )
         try:
+            opened(session)
+            if outlet is not None:
+                Heart(outlet, session.heartbeat)
             session.identity = whole_identity(session)
         except BaseException:
             session.close()

@@ -85,13 +85,9 @@ class Session:
         self.identity: dict[str, Any] = {}
         """What the board said about itself in the handshake, until all of it is learned."""
         self._ended: Ended | None = None
+        on_event, on_failure = self._on_event, self._break_off
         self._leading = Leading(
-            link,
-            requester,
-            self._outstanding,
-            clock,
-            on_event=self._on_event,
-            on_failure=self._break_off,
+            *(link, requester, self._outstanding, clock), on_event=on_event, on_failure=on_failure
         )
         self._lock = self._leading.lock
         self._wait, self._turn = self._leading.wait, self._leading.turn
@@ -210,8 +206,7 @@ class Session:
     def emergency_stop(self, timeout_s: float) -> Stopped:
         """Stop what runs, switch all drivers off and latch it. Waits for no other call.
 
-        One command: what comes before it is aborted, and does not hold it up. One that is not
-        confirmed in time stays sent, and stops the board if it ever arrives.
+        What comes before it is aborted. One that is not confirmed in time stays sent.
 
         Args:
             timeout_s: How long to wait for the board's word.
@@ -316,6 +311,11 @@ class Session:
         finally:
             self._leave(waiter)
         return status
+
+    def heartbeat(self) -> bytes | None:
+        """A frame by which the board hears of this host; None: the session is over."""
+        with self._lock:
+            return None if self.is_closed else self._requester.heartbeat()
 
     def close(self) -> None:
         """Say BYE and close the link. Commands under way in other threads fail."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from errno import EPERM, EPROTONOSUPPORT
 from typing import Final, Self
 
+from starlab_host.heart import Outlet
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
 from starlab_host.links.interfaces import interface
 from starlab_spec.wire.frames import ETHERTYPE
@@ -101,6 +102,12 @@ class EthernetLink:
         except OSError:
             return None
         return packet[0] if packet is not None and packet[1] == self._mac else None
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where another process can send as this one does."""
+        interface_name, ethertype, _, _, mac = self._board
+        return Outlet(self._socket.fileno(), (interface_name, ethertype, mac))
 
     def close(self) -> None:
         """Close the socket."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from starlab_host.heart import Outlet
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
@@ -135,6 +136,11 @@ class UdpLink:
     def _set_timeout(self, timeout_s: float) -> None:
         self._socket.settimeout(timeout_s)
         self._timeout_s = timeout_s
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where another process can send as this one does."""
+        return Outlet(self._socket.fileno())
 
     def close(self) -> None:
         """Close the socket."""

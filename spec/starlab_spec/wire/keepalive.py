@@ -47,6 +47,11 @@ class Keepalive:
         self._again_at = now + self._round_trip.timeout_s(self.owed + 1)
         return self._requests
 
+    def latest(self) -> int:
+        """Number of the latest request: whoever asks later does not take its answer for theirs."""
+        self._requests = max(self._requests, 1)
+        return self._requests
+
     def answered(self) -> None:
         """A STATUS has come."""
         self.owed = 0

@@ -117,6 +117,11 @@ class Requester:
         self._say(FrameType.STATUS_REQUEST, now, request)
         return request
 
+    def heartbeat(self) -> bytes:
+        """A STATUS_REQUEST that anybody may send while this host is held up; it is not counted."""
+        expected, latest = self._receive.expected, self._keepalive.latest()
+        return self._send.control(FrameType.STATUS_REQUEST, expected, message_id=latest)
+
     def close(self, now: float) -> None:
         """Say BYE."""
         if self.state is RequesterState.OPEN:
@@ -128,8 +133,7 @@ class Requester:
         out, self._control = self._control, []
         if self.state is RequesterState.OPEN:
             receive = self._receive
-            frames = self._send.take(now, receive.expected)
-            if frames:
+            if frames := self._send.take(now, receive.expected):
                 receive.acknowledged_in_passing()
                 out += frames
             if receive.due(now):
@@ -184,18 +188,16 @@ class Requester:
             due(self, now)
 
     def _expire_opening(self, now: float) -> None:
-        if now >= self._greeting.retry_at:
-            if self._greeting.exhausted:
-                self._end(EndReason.UNANSWERED, f"no answer to {self._greeting.tries} HELLO")
-            else:
-                self._control.append(self._greeting.say(now))
+        if now >= self._greeting.retry_at and self._greeting.exhausted:
+            self._end(EndReason.UNANSWERED, f"no answer to {self._greeting.tries} HELLO")
+        elif now >= self._greeting.retry_at:
+            self._control.append(self._greeting.say(now))
 
     def _expire_closing(self, now: float) -> None:
-        if now >= self._farewell.again_at:
-            if self._farewell.exhausted:
-                self._end(EndReason.CLOSED, "BYE was not confirmed")
-            else:
-                self._say_bye(now)
+        if now >= self._farewell.again_at and self._farewell.exhausted:
+            self._end(EndReason.CLOSED, "BYE was not confirmed")
+        elif now >= self._farewell.again_at:
+            self._say_bye(now)
 
     def _expire_open(self, now: float) -> None:
         self._send.expire(now)
@@ -337,10 +339,8 @@ class Requester:
             self._frames_dropped += 1
             return False
         if frame.boot != answer.boot_id:
-            self._end(
-                EndReason.BOARD_RESTARTED,
-                f"boot id 0x{answer.boot_id:08X} is now 0x{frame.boot:08X}",
-            )
+            detail = f"boot id 0x{answer.boot_id:08X} is now 0x{frame.boot:08X}"
+            self._end(EndReason.BOARD_RESTARTED, detail)
             return False
         return True
 

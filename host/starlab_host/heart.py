@@ -1,0 +1,119 @@
+"""A board hears of its host although the host is busy: a small process sends what it cannot.
+
+The interpreter runs one thread at a time, and some work keeps all others from running for seconds;
+the thread that keeps a session alive is one of them. So a process beside it (`heart_process`) has
+the link's socket as well, and sends the session's last STATUS_REQUEST while this one is held up.
+Decides nothing about the session.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlab_spec.wire.frames import KEEPALIVE_S
+
+AT_MOST_S: Final = 30.0
+"""How long a host may be held up before its board goes to SAFE after all [O]."""
+_EVERY_S: Final = KEEPALIVE_S * 0.75
+"""The board has then heard nothing for less than two of the three seconds that it waits."""
+_BEAT_S: Final = KEEPALIVE_S / 4
+_PROGRAM: Final = Path(__file__).with_name("heart_process.py")
+_END_S: Final = 5.0
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where another process can send a link's datagrams."""
+
+    descriptor: int
+    """The link's socket."""
+    packet: tuple[str, int, bytes] | None = None
+    """Of a packet socket: interface, type and hardware address of the board; None: connected."""
+
+
+class Heart:
+    """Says what to send on a link until there is nothing more to be said.
+
+    Args:
+        outlet: Of the link.
+        frame: What lets the board hear of this host; None: the session is over.
+        every_s: How long this process may be held up before the other one sends.
+        at_most_s: How long it sends then.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        frame: Callable[[], bytes | None],
+        *,
+        every_s: float = _EVERY_S,
+        at_most_s: float = AT_MOST_S,
+    ) -> None:
+        self._outlet = outlet
+        self._frame = frame
+        self._limits = (every_s, at_most_s)
+        self._over = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        threading.Thread(target=self._beat, name="heart", daemon=True).start()
+
+    def _start(self) -> socket.socket:
+        """Start the process; returns where to tell it what to send."""
+        outlet = self._outlet
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        packet = outlet.packet
+        where = [] if packet is None else [packet[0], str(packet[1]), packet[2].hex()]
+        said = [outlet.descriptor, *self._limits, os.getpid(), *where]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_PROGRAM), *map(str, said)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[outlet.descriptor],
+            )
+        return ours
+
+    def _beat(self) -> None:
+        beats = None
+        try:
+            beats = self._start()
+            while (frame := self._frame()) is not None:
+                try:
+                    beats.send(frame)
+                except BlockingIOError:
+                    pass  # it has not read the ones before
+                except OSError:
+                    _LOG.warning("the process that keeps sessions alive has ended: another begins")
+                    self._end(beats)
+                    beats = self._start()
+                    beats.send(frame)
+                self._over.wait(_BEAT_S)
+        except Exception as error:  # without it the session lives on, as long as nobody is too busy
+            _LOG.warning("a busy host may be missed by its board from now on: %s", error)
+        finally:
+            self._end(beats)
+
+    def _end(self, beats: socket.socket | None) -> None:
+        if beats is not None:
+            beats.close()
+        if self._process is not None:
+            try:
+                self._process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def outlet_of(link: object) -> Outlet | None:
+    """Where another process can send a link's datagrams; None: nowhere."""
+    outlet = getattr(link, "outlet", None)
+    return outlet if isinstance(outlet, Outlet) and sys.platform == "linux" else None

@@ -57,7 +57,10 @@ class Heart:
         every_s: float = _EVERY_S,
         at_most_s: float = AT_MOST_S,
     ) -> None:
-        self._outlet = outlet
+        self._descriptor = os.dup(
+            outlet.descriptor
+        )  # the link may be closed, and its number reused
+        self._packet = outlet.packet
         self._frame = frame
         self._limits = (every_s, at_most_s)
         self._over = threading.Event()
@@ -66,19 +69,18 @@ class Heart:
 
     def _start(self) -> socket.socket:
         """Start the process; returns where to tell it what to send."""
-        outlet = self._outlet
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        packet = outlet.packet
+        packet = self._packet
         where = [] if packet is None else [packet[0], str(packet[1]), packet[2].hex()]
-        said = [outlet.descriptor, *self._limits, os.getpid(), *where]
+        said = [self._descriptor, *self._limits, os.getpid(), *where]
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_PROGRAM), *map(str, said)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[outlet.descriptor],
+                pass_fds=[self._descriptor],
             )
         return ours
 
@@ -101,6 +103,7 @@ class Heart:
             _LOG.warning("a busy host may be missed by its board from now on: %s", error)
         finally:
             self._end(beats)
+            os.close(self._descriptor)
 
     def _end(self, beats: socket.socket | None) -> None:
         if beats is not None:

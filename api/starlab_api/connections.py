@@ -252,6 +252,13 @@ class Connection(HttpToolsProtocol):
         self._move()
         super().on_response_complete()
 
+    def shutdown(self) -> None:
+        """The server ends: calls may go on for a while, but what is not yet whole is none."""
+        if self._phase is _Phase.BODY:
+            self._refuse(ServerBusy("the server is ending"))
+        else:
+            super().shutdown()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, or too much of it."""
         self._refuse(self._why or Malformed(msg))
@@ -296,7 +303,8 @@ class Connection(HttpToolsProtocol):
         if has_begun or self.transport.is_closing():
             self.transport.close()
             return
-        _log.warning("refused a request: %s", why)
+        if not isinstance(why, Malformed):  # uvicorn has said so
+            _log.warning("refused a request: %s", why)
         response = problem_response(problem_of(why), {"Connection": "close"})
         lines = [f"HTTP/1.1 {response.status_code} {problem_of(why).title}".encode()]
         lines += [name + b": " + value for name, value in response.raw_headers]

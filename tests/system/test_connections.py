@@ -309,6 +309,17 @@ def test_a_call_whose_body_was_never_whole_binds_no_key(calm: Server) -> None:
     assert reply.json()["type"] != "idempotency-key-reused"
 
 
+def test_half_a_body_does_not_keep_a_server_from_ending(tmp_path: Path) -> None:
+    with serving(tmp_path) as server, server.connect() as half:
+        half.sendall(UPLOAD + JSON + EXPECTING + b"{")
+        assert b"100 Continue" in half.recv(65536)
+        began = time.monotonic()
+        lines = server.ended()
+        assert time.monotonic() - began < 7
+        assert answer(half)[1]["type"] == "server-busy"
+    assert not any("Traceback" in line for line in lines)
+
+
 def test_a_flood_of_nonsense_is_counted_in_the_log(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         for _ in range(300):

@@ -69,6 +69,7 @@ def test_a_foreign_page_pulses_nothing(
         {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
         {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
         {**LINK, "sec-fetch-dest": "iframe"},
+        {**LINK, "sec-fetch-mode": "no-cors"},
         {"origin": "http://testserver", "sec-fetch-site": "cross-site"},
         {"origin": "https://testserver"},
         {"origin": "http://testserver:8000"},
@@ -98,6 +99,7 @@ def test_a_link_may_be_followed_but_no_form_sent(board: TestClient) -> None:
         {},
         {"origin": "http://testserver", "sec-fetch-site": "same-origin"},
         {"origin": "HTTP://TESTSERVER:80"},
+        {"origin": "http://testserver", "sec-fetch-site": "same-site"},
         {"sec-fetch-site": "none"},
         {"host": "localhost:1234"},
         {"host": "127.0.0.1"},
@@ -122,6 +124,7 @@ def test_programs_and_the_own_pages_are_served(
         "10.0.0.5:8000",
         "[2001:db8::1]",
         "127.0.0.1@evil.example",
+        "evil.example@127.0.0.1",
         "localhost:80x",
         "",
         "localhost, evil.example",
@@ -137,6 +140,23 @@ def test_a_name_that_was_bent_to_this_server_is_refused(board: TestClient, host:
     assert reply.json()["header"] == "Host"
     assert {"localhost", "127.0.0.1", "[::1]"} <= set(reply.json()["allowed"])
     assert board.get("").json()["faults"] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("host", ["localhost", "localhost"]),
+        ("host", ["localhost", "evil.example"]),
+        ("origin", ["http://testserver", "http://testserver"]),
+        ("sec-fetch-site", ["none", "cross-site"]),
+    ],
+)
+def test_a_header_that_comes_twice_vouches_for_nobody(
+    board: TestClient, header: str, values: list[str]
+) -> None:
+    headers = [(header, value) for value in values]
+    assert board.post("/arrays/1/pulse", json=PULSES, headers=headers).status_code == 403
+    assert pulses(board) == 0
 
 
 def test_a_refused_call_does_not_bind_its_key(board: TestClient) -> None:
@@ -166,10 +186,11 @@ def test_an_empty_form_is_no_call_without_a_body(
 
 def test_a_web_socket_of_a_foreign_page_is_closed(board: TestClient) -> None:
     with (
-        pytest.raises(WebSocketDisconnect),
+        pytest.raises(WebSocketDisconnect) as closed,
         board.websocket_connect("ws://testserver/ws", headers=EVIL),
     ):
         pass
+    assert closed.value.code == 1008  # by policy, not as there is none
 
 
 def test_every_answer_tells_browsers_to_be_careful(board: TestClient) -> None:

@@ -10,6 +10,7 @@ from tests.api.numpy_bodies import NPY, NPZ, WANT_NPY, WANT_NPZ, array_in, array
 
 from starlab_api.idempotency import AnswerStore, StoredAnswer
 from starlab_api.problems import KeyInUse, KeyReused
+from starlab_api.replies import ArrayReply
 
 PULSES = {"kind": "set", "rows": [0], "columns": [0, 1], "polarity": "+", "count": 5}
 NAMES = (f"key {number}" for number in range(1_000_000))
@@ -43,6 +44,12 @@ def test_a_key_with_another_body_is_refused(board: TestClient, key: dict[str, st
     elsewhere = board.post("/arrays/2/pulse", json=PULSES, headers=key)
     assert elsewhere.status_code == 422
     assert set_pulses(board) == 10
+
+
+def test_a_key_with_another_method_is_refused(board: TestClient, key: dict[str, str]) -> None:
+    board.post("/emergency-stop", headers=key).raise_for_status()
+    assert board.delete("/emergency-stop", headers=key).status_code == 422
+    board.delete("/emergency-stop").raise_for_status()
 
 
 def test_calls_without_a_key_are_executed_each_time(board: TestClient) -> None:
@@ -163,6 +170,11 @@ def test_a_call_has_one_key(board: TestClient, keys: list[str]) -> None:
     reply = board.post("/arrays/1/pulse", json=PULSES, headers=headers)
     assert (reply.status_code, reply.json()["field"]) == (422, "Idempotency-Key")
     assert set_pulses(board) == 0
+
+
+def test_the_arrays_of_an_answer_count_too() -> None:
+    values = {"codes": np.zeros((10, 10), np.int32), "rounds": 3}
+    assert ArrayReply(values, "codes").size == 400
 
 
 def answer(size: int = 1) -> StoredAnswer:

@@ -76,7 +76,10 @@ def test_a_call_without_a_body_takes_none(
     if "requestBody" in operation:
         return
     url = re.sub(r"{(\w+)}", lambda found: VALUES[found[1]], path)
+    chunks = {"content": iter([b"{}"]), "headers": {"content-type": "application/json"}}
+    unannounced = away.request(method, url, **chunks)  # type: ignore[arg-type]
     reply = away.request(method, url, json={"entry": 2})
+    assert unannounced.json()["type"] == reply.json()["type"]
     if (method, path.rpartition("/")[2]) == ("post", "emergency-stop"):
         assert reply.json()["type"] == "stop-unconfirmed"  # whatever else it says, it is a stop
     else:
@@ -189,6 +192,9 @@ def test_text_is_a_number_only_where_all_is_text() -> None:
     assert (found.count, found.rows) == (12, [3, 4])
     with pytest.raises(ValidationError):
         PulseParameters.model_validate(asked)
+    for yes in ("yes", "on", "True", "t", ""):
+        with pytest.raises(ValidationError):
+            EmulatorCommands.model_validate({"restart": yes}, context=TEXT)
     assert EmulatorCommands.model_validate({"advance_s": "1e-3"}, context=TEXT).advance_s == 1e-3
     for text in ("1_0.5", " 1", "0x1p3", "inf", "nan", ".5", "5."):
         with pytest.raises(ValidationError):

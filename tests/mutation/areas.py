@@ -41,7 +41,7 @@ AREAS: Final = (
     )),
     Area("host: safety", tuple(
         f"{_HOST}/{name}.py"
-        for name in ("guard", "safety", "cells", "programming", "batches", "commands")
+        for name in ("guard", "safety", "formed", "cells", "programming", "batches", "commands")
     )),
     Area("host: rails", tuple(
         f"{_HOST}/{name}.py" for name in ("calibration", "calibrating", "balance", "rails")
@@ -50,7 +50,7 @@ AREAS: Final = (
         f"{_SIM}/{name}.py"
         for name in (
             "interlock", "board", "sequencer", "row_pulses", "batches", "over_current",
-            "register_file", "state", "state_file", "conditions", "supplies/*",
+            "register_file", "state", "state_file", "kept_values", "conditions", "supplies/*",
         )
     )),
     Area(

@@ -84,6 +84,11 @@ class Notebook:
             return True
         return not known["noticed"] and known["tests"] != _digest_of_tests(area)
 
+    def has_survived(self, mutant: Mutant) -> bool:
+        """Whether it was tried, and not noticed."""
+        known = self._verdicts.get(mutant.name)
+        return known is not None and not known["noticed"]
+
     def note(self, area: Area, mutant: Mutant, noticed: bool, by: str) -> None:
         """Keep what became of a mutant."""
         self._verdicts[mutant.name] = {

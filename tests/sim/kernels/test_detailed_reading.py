@@ -17,7 +17,7 @@ from tests.sim.kernels.bench import (
     random,
 )
 
-from starlab_sim.chip.detailed import forward
+from starlab_sim.chip.detailed import forward, telegraph
 from starlab_sim.chip.detailed.cells import Noise, Traps
 from starlab_sim.chip.readout import Readout
 
@@ -217,3 +217,71 @@ def test_the_planes_of_a_row_are_read_one_after_the_other(with_noise: bool) -> N
                 exact = read_v[p] * left * g * 17
                 expected = noisy(exact, g, 255, rng) if with_noise else math.floor(exact + 0.5)
                 assert codes[p, i, j] == expected
+
+
+@pytest.mark.parametrize("with_noise", [False, True])
+def test_a_current_beyond_the_full_scale_reads_as_the_greatest_code(with_noise: bool) -> None:
+    cells = np.full((2, 1, 200), 20.0, np.float32)
+    codes, sums_uS = np.zeros((1, 1, 200), np.uint8), np.zeros((1, 1))
+    noise = NOISY if with_noise else QUIET
+    for full_scale_ua in (10.0, 9.9, 1.0):
+        forward.read_rows(
+            bench.ideal(cells),
+            np.array([0]),
+            0,
+            np.array([0.5]),
+            0.0,
+            full_scale_ua,
+            NO_GAIN,
+            NO_TRAPS,
+            noise,
+            0,
+            10,
+            random(1),
+            codes,
+            sums_uS,
+        )
+        assert codes.max() == 255
+        assert (codes[0, 0] == 255).mean() > 0.4
+    assert (codes == 255).all()
+
+
+def test_each_row_and_plane_is_read_at_its_own_time() -> None:
+    """A trap that is full now and then, looked at row by row, plane by plane."""
+    rows, key, period = 40, np.uint64(777), 12.0
+    cells = np.full((2, rows, 1), 16.0, np.float32)
+    first = np.arange(2 * (rows + 1)).reshape(2, rows + 1)
+    first[1] -= 1
+    count = 2 * rows
+    traps = Traps(
+        first=first,
+        column=np.zeros(count, np.uint16),
+        share=np.full(count, 0.5, np.float32),
+        period_ticks=np.full(count, period),
+        full=np.full(count, 0.5),
+        key=np.full(count, key),
+    )
+    codes, sums_uS = np.zeros((2, rows, 1), np.uint8), np.zeros((2, rows))
+    with np.errstate(over="ignore"):
+        forward.read_rows(
+            bench.ideal(cells),
+            np.array([0, 1]),
+            0,
+            np.array([0.5, 0.5]),
+            0.0,
+            15.0,
+            NO_GAIN,
+            traps,
+            QUIET,
+            5000,
+            9,
+            random(1),
+            codes,
+            sums_uS,
+        )
+        full = [
+            [telegraph.is_full(key, 0.5, period, 5000 + (2 * i + p) * 9) for i in range(rows)]
+            for p in range(2)
+        ]
+    assert 10 < np.sum(full) < 70
+    assert (sums_uS == np.where(full, 8.0, 16.0)).all()

@@ -64,6 +64,9 @@ def test_steps_too_small_for_a_float_add_up_all_the_same() -> None:
     exact = 8 * (0.5 ** math.log10((10**9 + 60) / (10**9 + 10)) - 1) / unit_uS
     assert -0.5 < exact < -0.05
     assert moved.mean() == pytest.approx(exact, abs=0.02)
+    rng = random(91)
+    drawn = [13 + exact * unit_uS + math.ldexp(rng.random() - 0.5, 4 - 24) for _ in range(20_000)]
+    assert cells.conductance_uS.reshape(-1).tolist() == np.array(drawn, np.float32).tolist()
 
 
 def test_time_that_does_not_pass_changes_nothing() -> None:

@@ -90,6 +90,9 @@ def test_learning_steps_do_and_cost_what_the_rules_say(
     targets[0] = out + np.array([0, 8, -8, 7])
     hidden, outputs, pulses = [], [], []
     for s in range(12):
+        if s == 5:  # all outputs are right: nothing is done
+            y1 = bench.first(book.one.cells, on[s], BALANCED).hidden
+            targets[s] = bench.second(book.two.cells, y1, BALANCED).outputs
         counts = COUNTS[(1 + s) % 3]
         one, two, applied = book.step(on[s], targets[s], BALANCED, rules, counts, motions, rngs)
         hidden.append(one.hidden)
@@ -155,6 +158,7 @@ def test_learning_steps_do_and_cost_what_the_rules_say(
             tally,
         )
     assert phase == 1
+    assert got_pulses[5].tolist() == [0, 0] or rules.activation
     assert np.array_equal(got_hidden, hidden)
     assert np.array_equal(got_outputs, outputs)
     assert got_pulses.tolist() == pulses

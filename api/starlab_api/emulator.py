@@ -122,14 +122,17 @@ class EmbeddedEmulator:
         )
         if self._stopping.wait(wait_s):
             return False
-        with self._lock:
-            if self._stopping.is_set():
-                return False
-            port = int(self.url.rpartition(":")[2])
-            self._process = _launch(self._settings, port, self._log_file)
         try:
+            with self._lock:
+                if self._stopping.is_set():
+                    return False
+                port = int(self.url.rpartition(":")[2])
+                self._process = _launch(self._settings, port, self._log_file)
             self._announced()
         except EmulatorFailed:
+            return False
+        except Exception:  # no memory, a full disk, a word that is none: it is tried again
+            _log.exception("the embedded emulator could not be started")
             return False
         _log.warning("the embedded emulator is back at %s", self.url)
         return True

@@ -197,7 +197,8 @@ class JournaledSession:
         was_open = not self._session.is_closed
         self._session.close()
         if was_open:
-            self._journal.end_session("the session was closed")
+            with suppress(JournalError):  # what is in flight stays so: the next session finds out
+                self._journal.end_session("the session was closed")
 
     def _recover(self, in_flight: Sequence[Entry], *, resumed: bool) -> None:
         """Learn what became of the commands that were in flight."""

@@ -1,9 +1,11 @@
 """How eagerly the embedded emulator is started again, and what stopping it means."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import starlab_api.emulator
 from starlab_api.emulator import EmbeddedEmulator, EmulatorFailed, pause_s
 from starlab_api.settings import EmulatorSettings
 
@@ -26,3 +28,23 @@ def test_one_that_was_stopped_stays_so(tmp_path: Path, caplog: pytest.LogCapture
     emulator.stop()
     emulator.stop()
     assert caplog.records == []
+
+
+def test_one_that_could_not_be_started_again_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator = EmbeddedEmulator(EmulatorSettings(), log=tmp_path / "emulator.log")
+    launch, failures = starlab_api.emulator._launch, [OSError("cannot allocate memory")]
+
+    def try_to(*how: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return launch(*how)
+
+    monkeypatch.setattr(starlab_api.emulator, "_launch", try_to)
+    first = emulator._process
+    first.kill()
+    while emulator._process is first:
+        assert emulator._keeper.is_alive()
+    emulator.stop()
+    assert "the embedded emulator could not be started" in caplog.messages

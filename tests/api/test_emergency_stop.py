@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 from tests.api.conftest import Emulator
+from tests.api.numpy_bodies import NPZ, WANT_NPZ, npz
 from tests.system.wire_client import WireClient
 
 from starlab_api import ServerSettings, create_app
@@ -100,6 +102,22 @@ def test_a_stop_waits_for_no_thread_that_is_stuck_in_the_journal(
         assert board.post("/emergency-stop").json() == STOPPED
         written.set()
         assert stuck.result().json()["type"] == "fault-latched"
+
+
+def test_a_stop_ends_every_training_that_it_meets(board: TestClient) -> None:
+    rng = np.random.default_rng(1)
+    inputs = np.packbits(rng.random((20_000, 784)) < 0.15, axis=1)
+    body = npz(inputs=inputs, labels=rng.integers(0, 10, len(inputs)))
+    headers = {**NPZ, **WANT_NPZ}
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(10):
+            training = pool.submit(board.post, "/train-step", content=body, headers=headers)
+            while board.get("").json()["state"] != "executing" and not training.done():
+                pass
+            assert board.post("/emergency-stop").json() == STOPPED
+            assert training.result().status_code == 409
+            board.delete("/emergency-stop").raise_for_status()
+    assert board.get("/counters").json()["operations"]["training"] < 10 * len(inputs)
 
 
 def test_a_stop_waits_for_no_pool_that_is_full(own_emulator: Emulator) -> None:

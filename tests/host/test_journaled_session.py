@@ -149,8 +149,8 @@ def test_after_a_restart_of_the_board_what_was_in_flight_is_in_doubt_and_never_s
     assert steps_of(bench.board) == [1]
     assert states(journal.acknowledge()) == [(1, EntryState.RESOLVED)]
     opened(bench, journal).close()
-    # nothing new was found: what was found before still stands
-    assert journal.recovered.unknown == (entry,)
+    # nothing new was found, and what was found before is resolved
+    assert journal.recovered.unknown == ()
 
 
 def test_what_a_killed_host_had_in_flight_is_in_doubt_after_a_restart_of_the_board(
@@ -288,3 +288,13 @@ def test_a_link_lost_before_anything_was_sent_is_no_doubt(
     with pytest.raises(LinkLost):
         session.execute([tr.read_memory(0, 8)], read_only=True)
     assert journal.newest() == []
+
+
+def test_a_session_is_closed_although_the_disk_is_full(
+    bench: CrashBench, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(bench, journal)
+    monkeypatch.setattr(journal, "end_session", failing)
+    session.close()
+    assert session.is_closed
+    assert bench.board.is_safe

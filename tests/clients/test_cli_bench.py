@@ -65,8 +65,12 @@ def anyio_backend() -> str:
 
 def test_a_stop_of_a_board_asks_nothing_else(run: Run, server: FakeServer) -> None:
     server.will_answer_json(STOPPED)
-    assert run("stop", "emu0", "--json").json == {"boards": {"emu0": STOPPED}}
-    assert [one.url.path for one in server.requests] == ["/api/v1/boards/emu0/emergency-stop"]
+    for board in (("emu0",), ("--board", "emu0")):
+        assert run("stop", *board, "--json").json == {"boards": {"emu0": STOPPED}}
+        asked = [one.url.path for one in server.requests]
+        assert asked == ["/api/v1/boards/emu0/emergency-stop"]
+        server.requests.clear()
+    assert list(run("stop", "emu0", "--board", "emu1", "--json").json["boards"]) == ["emu0", "emu1"]
 
 
 def test_a_stop_that_is_not_confirmed_is_told_and_ends_with_3(run: Run, server: FakeServer) -> None:
@@ -211,7 +215,15 @@ def test_an_emulated_board_is_told_what_no_real_one_can_do(run: Run, server: Fak
         },
         "restart": True,
     }
-    for wrong in ((), ("--effects", "{"), ("--network", "[]"), ("--seed", "-1")):
+    run("emulate", "--formed")
+    assert server.json == {"virgin": False}
+    for wrong in (
+        (),
+        ("--virgin", "--formed"),
+        ("--effects", "{"),
+        ("--network", "[]"),
+        ("--seed", "-1"),
+    ):
         assert run("emulate", *wrong).code == 2
     assert run("advance", "nan").code == 2
 

@@ -328,9 +328,11 @@ class AsyncClient:
         """Whether all of its boards answer, and the state of each."""
         return await self._send(calls.readiness())
 
-    async def emergency_stop(self) -> dict[str, Stopped | StarlabError]:
-        """Switch all drivers of all boards off, now; they stay so until cleared."""
-        ids = [board.id for board in await self.boards()]
+    async def emergency_stop(
+        self, boards: Sequence[str] | None = None
+    ) -> dict[str, Stopped | StarlabError]:
+        """Switch all drivers of boards off, now; they stay so until cleared."""
+        ids = list(boards or (board.id for board in await self.boards()))
         return dict(zip(ids, await asyncio.gather(*map(self._stopped, ids)), strict=True))
 
     async def _stopped(self, board_id: str) -> Stopped | StarlabError:

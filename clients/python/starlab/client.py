@@ -99,15 +99,20 @@ class Client:
         """Whether all of its boards answer, and the state of each."""
         return self._send(calls.readiness())
 
-    def emergency_stop(self) -> dict[str, Stopped | StarlabError]:
-        """Switch all drivers of all boards off, now; they stay so until cleared.
+    def emergency_stop(
+        self, boards: Sequence[str] | None = None
+    ) -> dict[str, Stopped | StarlabError]:
+        """Switch all drivers of boards off, now; they stay so until cleared.
 
-        All boards are asked at the same time: one that does not answer keeps no other one waiting.
+        They are asked at the same time: one that does not answer keeps no other one waiting.
+
+        Args:
+            boards: Their ids; by default all boards of the server.
 
         Returns:
             What is latched, or why that is not known, by board.
         """
-        ids = [board.id for board in self.boards()]
+        ids = list(boards or (board.id for board in self.boards()))
         with ThreadPoolExecutor(max_workers=len(ids) or 1) as pool:
             return dict(zip(ids, pool.map(self._stopped, ids), strict=True))
 

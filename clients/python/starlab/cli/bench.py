@@ -85,7 +85,7 @@ def pulse(
 def settings(
     changes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Change these first: th=4 c1=0.25."),
+        typer.Argument(metavar="NAME=VALUE", help="Change these first: th=4 c1=0.25."),
     ] = None,
     url: Url = DEFAULT_URL,
     board_id: BoardId = None,
@@ -119,7 +119,7 @@ def registers(
     accesses: Annotated[
         list[str],
         typer.Argument(
-            metavar="ADDRESS[=VALUE]...", help="Byte address, to read or to write: 0x104 0x108=3."
+            metavar="ADDRESS[=VALUE]", help="Byte address, to read or to write: 0x104 0x108=3."
         ),
     ],
     mask: Annotated[

@@ -22,7 +22,7 @@ _ASSIGNMENT: Final = re.compile(r"(?P<name>[^=]+)=(?P<value>[-+.\deE]+?)\s*(?P<u
 def boards(
     one: Annotated[
         str | None,
-        typer.Argument(metavar="[BOARD]", help="All that is known of it.", show_default="all"),
+        typer.Argument(metavar="BOARD", help="All that is known of it.", show_default="all"),
     ] = None,
     discover: Annotated[
         bool, typer.Option("--discover", help="Look for boards in the server's networks instead.")
@@ -147,9 +147,7 @@ def _list_found(found: list[FoundBoard], terminal: Terminal) -> None:
 def supplies(
     settings: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[NAME=VALUE]...", help="Set these first, in mV or uA: VBLset=2209."
-        ),
+        typer.Argument(metavar="NAME=VALUE", help="Set these first, in mV or uA: VBLset=2209."),
     ] = None,
     calibrate: Annotated[
         bool,

@@ -32,9 +32,8 @@ def emulate(
         str | None,
         typer.Option(metavar="NAME|JSON", help="A fresh chip of cells of that model."),
     ] = None,
-    virgin: Annotated[
-        bool | None, typer.Option("--virgin/--formed", help="A fresh chip, unformed or formed.")
-    ] = None,
+    virgin: Annotated[bool, typer.Option("--virgin", help="A fresh chip, unformed.")] = False,
+    formed: Annotated[bool, typer.Option("--formed", help="A fresh chip, formed.")] = False,
     effects: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +71,8 @@ def emulate(
 
     Example: starlab emulate --seed 5 --effects all
     """
+    if virgin and formed:
+        raise typer.BadParameter("give either --virgin or --formed")
     faults = {
         "latches": latch or None,
         "network": None if network is None else _object(network, "--network"),
@@ -82,7 +83,7 @@ def emulate(
     commands: dict[str, Any] = {
         "seed": seed,
         "device_model": _object(device, "--device") if _is_object(device) else device,
-        "virgin": virgin,
+        "virgin": True if virgin else False if formed else None,
         "effects": _object(effects, "--effects") if _is_object(effects) else effects,
         "faults": told or None,
         "restart": restart or None,

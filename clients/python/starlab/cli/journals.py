@@ -21,7 +21,7 @@ def in_doubt(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = F
 
 def acknowledge(
     entries: Annotated[
-        list[int] | None, typer.Argument(min=0, metavar="[ENTRY]...", help="Which entries.")
+        list[int] | None, typer.Argument(min=0, metavar="ENTRY", help="Which entries.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All that are in doubt.")] = False,
     url: Url = DEFAULT_URL,

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from starlab.cli.ending import ExitCode, ending_of, tell
-from starlab.cli.terminal import Json, Url, connected, reporting
+from starlab.cli.terminal import BoardId, Json, Url, connected, reporting
 from starlab.client import Client
-from starlab.errors import StarlabError
 from starlab.http import DEFAULT_URL
 from starlab_contract import Stopped
 
@@ -16,8 +15,11 @@ STOP_TIMEOUT_S: Final = 15.0
 
 
 def stop(
-    board: Annotated[
-        str | None, typer.Argument(metavar="[BOARD]", help="Which board.", show_default="all")
+    boards: Annotated[
+        list[str] | None, typer.Argument(metavar="BOARD", help="Which boards.", show_default="all")
+    ] = None,
+    board_id: Annotated[
+        list[str] | None, typer.Option("--board", help="The same; may be repeated.")
     ] = None,
     url: Url = DEFAULT_URL,
     as_json: Json = False,
@@ -27,11 +29,7 @@ def stop(
     It stays so until `starlab clear`. Example: starlab stop
     """
     with reporting(as_json) as terminal, Client(url, timeout_s=STOP_TIMEOUT_S) as client:
-        outcomes: dict[str, Stopped | StarlabError] = (
-            client.emergency_stop()
-            if board is None
-            else {board: client.board(board).emergency_stop()}
-        )
+        outcomes = client.emergency_stop([*(boards or ()), *(board_id or ())])
         told: dict[str, Any] = {}
         code = 0
         for name, outcome in outcomes.items():
@@ -60,11 +58,11 @@ def clear(
     board: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BOARD]",
-            envvar="STARLAB_BOARD_ID",
+            metavar="BOARD",
             help="Which board; not needed for an only one.",
         ),
     ] = None,
+    board_id: BoardId = None,
     url: Url = DEFAULT_URL,
     as_json: Json = False,
 ) -> None:
@@ -72,7 +70,7 @@ def clear(
 
     Says what it has cleared. Example: starlab clear emu0
     """
-    with connected(url, board, as_json) as (found, terminal):
+    with connected(url, board or board_id, as_json) as (found, terminal):
         before = found.info().faults
         after = found.clear_emergency_stop()
         cleared = [name for name in before if name not in after.faults]

@@ -43,6 +43,7 @@ OTHERS: Calls = {
     "Array.conductance_uS": lambda board: board.arrays[1].conductance_uS(),
     "Array.vmm": lambda board: board.arrays[1].vmm(BITS),
     "Board.info": lambda board: board.info(),
+    "Board.running": lambda board: board.running(),
     "Board.supplies": lambda board: board.supplies(),
     "Board.calibration": lambda board: board.calibration(),
     "Board.settings": lambda board: board.settings(),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from starlab_contract import Settings
+
 FORMED = {"formed": 10, "newly_formed": 10, "failed": 0, "pulses": 10}
 PROGRAMMED = {
     "cells": 2000, "in_tolerance": 1990, "pulses": 9, "rms_error_uS": 0.25, "rounds": 4,
@@ -15,6 +17,12 @@ LEVELLED = {
     "pulses_minus": 470_400,
     "rounds": 4,
 }
+
+
+def settings() -> dict[str, Any]:
+    """Every setting, of whatever value."""
+    words = {"output_activation": "relu", "scheme": "cyclic", "phase": "set", "c1_relative": True}
+    return {**dict.fromkeys(Settings.model_fields, 1), **words}
 
 
 def board_of(board_id: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tests.clients.replies import (
     PROGRAMMED,
     board_of,
     board_without_thresholds,
+    settings,
 )
 
 from starlab import (
@@ -104,6 +105,7 @@ def test_learning_follows_the_working_point_between_batches(
     teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
 ) -> None:
     server.will_answer_json(board_of("emu0"))
+    server.will_answer_json(settings())
     for _ in range(4):
         server.will_answer_json({})
         server.will_answer(
@@ -121,10 +123,11 @@ def test_learning_follows_the_working_point_between_batches(
         (6, 0.5),
         (8, 0.5),
     ]
-    assert paths(server) == ["", *["supplies", "train-step"] * 4]
-    rails = [json.loads(request.content)["VBLset"]["mv"] for request in server.requests[1::2]]
+    assert paths(server) == ["", "settings", *["supplies", "train-step"] * 4]
+    assert json.loads(server.requests[1].content) == {"c1": 0.5}
+    rails = [json.loads(request.content)["VBLset"]["mv"] for request in server.requests[2::2]]
     assert rails == sorted(rails, reverse=True)
-    lessons = [request.url.params for request in server.requests[2::2]]
+    lessons = [request.url.params for request in server.requests[3::2]]
     assert [lesson["th"] for lesson in lessons] == ["180", "202", "225", "248"]
     assert {lesson["c1"] for lesson in lessons} == {"0.5"}
 
@@ -135,6 +138,28 @@ def test_samples_that_do_not_fit_are_refused_before_anything_is_asked(
     with pytest.raises(InvalidInput, match="labels"):
         teacher.learn(make_bits(8), np.zeros(7))
     assert server.requests == []
+
+
+@pytest.mark.parametrize("wrong", [{"layers": (3,)}, {"layers": ()}, {"th": "x"}, {"thh": 3}])
+def test_lessons_that_make_no_sense_are_refused_before_anything_is_asked(
+    teacher: Plain | Awaited,
+    server: FakeServer,
+    make_bits: Callable[[int], Any],
+    wrong: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidInput):
+        teacher.learn(make_bits(8), np.zeros(8), **wrong)
+    assert server.requests == []
+
+
+def test_settings_that_are_refused_leave_the_rails(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    server.will_answer_json(board_of("emu0"))
+    server.will_refuse(422, type="limit-exceeded", detail="th -1 is below the 0 limit")
+    with pytest.raises(InvalidInput, match="below the 0 limit"):
+        teacher.learn(make_bits(8), np.zeros(8), th=-1)
+    assert paths(server) == ["", "settings"]
 
 
 def test_a_board_with_fixed_thresholds_is_left_as_it_is(

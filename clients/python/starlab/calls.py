@@ -316,6 +316,10 @@ def train_step(
     """Learn samples one after the other: shape (batch, 784) with labels or targets."""
     if (labels is None) == (targets is None):
         raise InvalidInput("learning takes either labels or targets")
+    if not layers or any(layer not in ARRAY_INPUTS for layer in layers):
+        raise InvalidInput(
+            f"layers {list(layers)}: the chip has arrays 1 and 2", {"field": "layers"}
+        )
     packed = as_bits(inputs)
     arrays: dict[str, NDArray[Any]] = {"inputs": packed}
     if labels is not None:

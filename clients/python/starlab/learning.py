@@ -227,11 +227,14 @@ def _lesson(
     settings: Mapping[str, Any],
 ) -> Steps[TrainingStep]:
     """Teach a batch; the rails are those of the batch before, None for the first one."""
+    lesson = teach(board_id, part, layers, {**stage.settings, **settings})
     if rails is None:
         yield from _require_thresholds(board_id)
+        if settings:  # refused before a rail is touched
+            yield from ask(calls.change_settings(board_id, settings))
     if stage.supplies_mv != rails:
         yield from ask(calls.set_supplies(board_id, stage.supplies_mv, {}))
-    return (yield from teach(board_id, part, layers, {**stage.settings, **settings}))
+    return (yield from lesson)
 
 
 def _require_thresholds(board_id: str) -> Steps[None]:

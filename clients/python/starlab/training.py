@@ -64,9 +64,13 @@ def batches(
 def teach(
     board_id: str, part: Batch, layers: Sequence[int], settings: Mapping[str, Any]
 ) -> Steps[TrainingStep]:
-    """Teach a batch with settings that are changed before."""
+    """Teach a batch with settings that are changed before: checked here, sent when it is run."""
     call = calls.train_step(board_id, part.images, part.labels, None, layers, settings)
-    return part.step((yield from ask(call)))
+
+    def steps() -> Steps[TrainingStep]:
+        return part.step((yield from ask(call)))
+
+    return steps()
 
 
 def lessons(

@@ -19,9 +19,11 @@ from starlab_spec.wire import Frame, FrameType, WireError, decode_frame, encode_
 from starlab_spec.wire.codec import decode_json
 
 DEFAULT_WAIT_S: Final = 1.0
-_QUESTION: Final = encode_frame(Frame(FrameType.DISCOVER))
-_ROUNDS: Final = 2
-"""How often the question is asked in that time: a datagram may be lost."""
+_QUESTIONS: Final = tuple(
+    encode_frame(Frame(FrameType.DISCOVER, payload=bytes(padding))) for padding in (0, 480)
+)
+"""Asked one after the other, as a datagram may be lost; a board says little where little came from,
+and all to the second."""
 _ETHERNET: Final = re.compile(r"eth://(?P<interface>[^/?#\s]{1,15})")
 _ANY_NETWORK: Final = ("127.0.0.1", "255.255.255.255")
 """Where to ask on a system whose networks are not known."""
@@ -171,11 +173,11 @@ def _gather(
 ) -> list[FoundBoard]:
     """Ask, and listen; the selector knows what reads each caller."""
     found: dict[tuple[str, int], FoundBoard] = {}
-    for _ in range(_ROUNDS):
+    for question in _QUESTIONS:
         for caller in callers:
             with contextlib.suppress(OSError):  # no way to there now
-                caller.call(_QUESTION)
-        end = clock() + wait_s / _ROUNDS
+                caller.call(question)
+        end = clock() + wait_s / len(_QUESTIONS)
         while (left_s := end - clock()) > 0:
             for key, _ in selector.select(left_s):
                 with contextlib.suppress(OSError, WireError):
@@ -196,5 +198,6 @@ def _note(found: dict[tuple[str, int], FoundBoard], url: str, datagram: bytes) -
     board = (str(identity.get("serial")), frame.boot)
     known = found.get(board)
     ways = () if known is None else known.urls
-    if url not in ways:
-        found[board] = FoundBoard((*ways, url), identity)
+    if known is not None and len(known.identity) > len(identity):
+        identity = dict(known.identity)
+    found[board] = FoundBoard(ways if url in ways else (*ways, url), identity)

@@ -74,7 +74,9 @@ def test_all_boards_that_answer_are_listed_with_all_ways_to_each() -> None:
         one, other = sorted(discover(urls, wait_s=ENOUGH_S), key=lambda found: -len(found.urls))
     assert set(one.urls) == set(urls[:2])
     assert other == FoundBoard((urls[2],), {"serial": "A"})
-    assert asked == [DISCOVER, DISCOVER]
+    assert asked[0] == DISCOVER
+    assert [datagram[3] for datagram in asked] == [1, 1]
+    assert len(asked[1]) >= 500
 
 
 def test_a_broadcast_reaches_a_board() -> None:

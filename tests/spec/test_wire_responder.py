@@ -2,6 +2,7 @@
 
 import zlib
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.spec.wire_table import LAST, Host, Table, refusal, replies
@@ -9,6 +10,7 @@ from tests.spec.wire_table import LAST, Host, Table, refusal, replies
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import (
+    FIRST_CHALLENGE,
     BoardState,
     BoardStatus,
     EventKind,
@@ -183,9 +185,47 @@ def test_a_status_repeats_the_number_of_its_request(table: Table, host: Host) ->
     assert [f.message for f in host.send(FrameType.STATUS_REQUEST, message=42)] == [42]
 
 
-def test_a_host_that_moved_is_answered_at_its_new_address(table: Table, host: Host) -> None:
+def test_a_host_that_moved_is_asked_and_then_answered_at_its_new_address(
+    table: Table, host: Host
+) -> None:
     host.name = "elsewhere"
+    (question,) = host.command(1, tr.start(1))
+    assert (question.type, table.board.executed) == (FrameType.STATUS, [])
+    assert question.message >= FIRST_CHALLENGE
+    (answer,) = host.send(FrameType.STATUS_REQUEST, message=question.message)
+    assert (answer.type, answer.message) == (FrameType.STATUS, 0)
+    host.sequence = 0
     assert list(replies(host.command(1, tr.start(1)))) == [(1, Status.OK, LAST)]
+
+
+@pytest.mark.parametrize("kind", [FrameType.COMMAND, FrameType.BYE, FrameType.RESET, FrameType.ACK])
+def test_what_comes_from_another_address_does_nothing(
+    table: Table, host: Host, kind: FrameType
+) -> None:
+    """Not with the right session id, nor with a number that was given to somebody else."""
+    stranger = Host(table, "stranger")
+    stranger.session, stranger.boot = host.session, host.boot
+    payload = tr.encode_transactions([tr.start(1)]) if kind is FrameType.COMMAND else b""
+    (question,) = stranger.send(kind, payload, message=1, flags=LAST)
+    third = Host(table, "third")
+    third.session, third.boot = host.session, host.boot
+    third.send(FrameType.STATUS_REQUEST, message=question.message)
+    stranger.send(FrameType.STATUS_REQUEST, message=question.message ^ 1)
+    assert table.board.executed == []
+    assert list(replies(host.command(1, tr.start(2)))) == [(1, Status.OK, LAST)]
+    assert table.board.executed == [(2,)]
+
+
+def test_who_speaks_from_another_address_does_not_keep_the_session_alive(
+    table: Table, host: Host
+) -> None:
+    host.status()
+    stranger = Host(table, "stranger")
+    stranger.session, stranger.boot = host.session, host.boot
+    for _ in range(4):
+        table.wait(1.0)
+        stranger.send(FrameType.STATUS_REQUEST)
+    assert table.board.is_safe
 
 
 # ---- hostile input

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from starlab_spec.wire.errors import TransactionError
-from starlab_spec.wire.frames import FrameFlag
+from starlab_spec.wire.frames import BoardState, BoardStatus, FrameFlag
 from starlab_spec.wire.transactions import (
     READ_ONLY_OPCODES,
     Opcode,
@@ -144,3 +144,23 @@ class EnterSafe:
 
 
 Work = Execution | EnterSafe
+
+
+def status_of(
+    board: BoardFacts, next_message: int, executing_message: int, *, executes: bool
+) -> BoardStatus:
+    """How a board is.
+
+    Args:
+        board: The board.
+        next_message: Message id of the session that it executes next.
+        executing_message: The one that it executes; 0 for none of this session.
+        executes: Whether it executes anything.
+    """
+    if executes:
+        state = BoardState.EXECUTING
+    elif board.faults:
+        state = BoardState.FAULT
+    else:
+        state = BoardState.SAFE if board.is_safe else BoardState.IDLE
+    return BoardStatus(next_message, executing_message, board.lifetime_pulses, board.faults, state)

@@ -26,6 +26,12 @@ JUMBO_PAYLOAD_BYTES: Final = 8896
 """Payload where both sides announce jumbo frames and a probe of that size came back."""
 MIN_PAYLOAD_BYTES: Final = 32
 """The smallest payload size that a board agrees to: an ACK and a STATUS fit into it [O]."""
+HELLO_ACK_BYTES: Final = 30
+"""Payload of a HELLO_ACK without its identity."""
+NAK_BYTES: Final = 4
+"""Payload of a NAK without its detail."""
+FIRST_CHALLENGE: Final = 1 << 31
+"""Message ids of a STATUS from here on: of no request, but to be repeated by the host in one."""
 MAX_MESSAGE_BYTES: Final = 16 << 20
 """The longest command or reply that is assembled; longer transfers are split by the host [O]."""
 

@@ -3,25 +3,25 @@
 Opens no session: the responder does, by the answer given here.
 """
 
-from collections.abc import Hashable
+import random
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from starlab_spec.wire.board_session import BoardSession, Grant
 from starlab_spec.wire.frames import (
+    FIRST_CHALLENGE,
     MAX_PAYLOAD_BYTES,
     MAX_WINDOW,
     MIN_PAYLOAD_BYTES,
     VERSION,
     Feature,
     Frame,
+    FrameType,
     Hello,
     Nak,
 )
+from starlab_spec.wire.restraint import Peer
 from starlab_spec.wire.transactions import Status
-
-Peer = TypeVar("Peer", bound=Hashable)
-"""Where a host is, in whatever form the link has."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Holder(Generic[Peer]):
 
     session: BoardSession
     peer: Peer
-    """Where it last spoke from."""
+    """Where it is."""
     nonce: int
     """Message id of the HELLO that opened the session."""
     hello: bytes
@@ -38,11 +38,26 @@ class Holder(Generic[Peer]):
     heard_at: float
     silent: bool = False
     """Whether its silence has been noted."""
+    asked: tuple[Peer, int] | None = None
+    """Another address that spoke in its name, and the number that whoever is there must repeat."""
 
     def owns(self, frame: Frame) -> bool:
         """Whether a frame is of this session; a host that knows no boot id yet sends 0."""
         session = self.session
         return frame.session == session.session_id and frame.boot in (session.boot_id, 0)
+
+    def is_now_at(self, peer: Peer, frame: Frame) -> bool:
+        """Whether a frame of the session from there shows that the host has moved; then it has."""
+        if (peer, frame.message) != self.asked or frame.type != FrameType.STATUS_REQUEST:
+            return False
+        self.peer, self.asked = peer, None
+        return True
+
+    def question_for(self, peer: Peer, rng: random.Random) -> int:
+        """The number that whoever is there must repeat to be taken for the host."""
+        if self.asked is None or self.asked[0] != peer:
+            self.asked = peer, rng.randrange(FIRST_CHALLENGE, 1 << 32)
+        return self.asked[1]
 
     def was_opened_by(self, frame: Frame, peer: Peer) -> bool:
         """Whether a HELLO is the one that opened the session: its answer was lost, or is late."""

@@ -6,7 +6,7 @@ Sends nothing: the requester does.
 from typing import Final
 
 from starlab_spec.wire.congestion import RoundTrip
-from starlab_spec.wire.frames import KEEPALIVE_S
+from starlab_spec.wire.frames import FIRST_CHALLENGE, KEEPALIVE_S
 
 STATUS_TRIES: Final = 5
 """STATUS_REQUESTs without any answer before the link counts as lost."""
@@ -51,6 +51,13 @@ class Keepalive:
         """Number of the latest request: whoever asks later does not take its answer for theirs."""
         self._requests = max(self._requests, 1)
         return self._requests
+
+    def is_challenge(self, number: int) -> bool:
+        """Whether a STATUS of that number is of no request.
+
+        The board has heard of this host from a new address, and asks whether it is there.
+        """
+        return number >= FIRST_CHALLENGE
 
     def answered(self) -> None:
         """A STATUS has come."""

@@ -308,6 +308,8 @@ class Requester:
             self._begin(max(status.next_message_id, status.executing_message_id + 1))
         if self._gave_up(self._patience.after_status()):
             return
+        if self._keepalive.is_challenge(frame.message):
+            self._say(FrameType.STATUS_REQUEST, now, frame.message)
         self._heard(now)
         self._ledger.delivered(self._send.acknowledge_to(frame.acknowledged, now))
         self._events.append(StatusCame(status, frame.message))

@@ -16,20 +16,20 @@ from starlab_spec.wire.codec import (
     decode_hello,
     encode_frame,
     encode_hello_ack,
-    encode_json,
     encode_nak,
     encode_status,
     header_of,
 )
 from starlab_spec.wire.errors import UnknownVersion, WireError
-from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution, Work
+from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution, Work, status_of
 from starlab_spec.wire.frames import (
+    FIRST_CHALLENGE,
+    HELLO_ACK_BYTES,
     JUMBO_PAYLOAD_BYTES,
     MAX_PAYLOAD_BYTES,
+    NAK_BYTES,
     SILENCE_S,
     VERSION,
-    BoardState,
-    BoardStatus,
     Event,
     EventKind,
     Frame,
@@ -38,7 +38,8 @@ from starlab_spec.wire.frames import (
     HelloAck,
     Nak,
 )
-from starlab_spec.wire.handshake import Holder, Peer, negotiate, refusal
+from starlab_spec.wire.handshake import Holder, negotiate, refusal
+from starlab_spec.wire.restraint import Peer, Voice, announce, cut_to, fitting
 from starlab_spec.wire.transactions import Result, Status
 
 NAKS_PER_S: Final = 10.0
@@ -84,8 +85,8 @@ class Responder(Generic[Peer]):
         self._ended: Recent[int, Nak] = Recent(_ENDED_REMEMBERED)
         self._probed: Recent[Peer, int] = Recent(_PROBED_REMEMBERED)
         """Payloads of probes that were answered, by who asked, latest last."""
-        self._out: list[tuple[Peer, bytes]] = []
         self._naks = Rate(NAKS_PER_S)
+        self._voice: Voice[Peer] = Voice()
 
     @property
     def in_use(self) -> bool:
@@ -107,14 +108,18 @@ class Responder(Generic[Peer]):
 
     def receive(self, datagram: bytes, peer: Peer, now: float) -> None:
         """Take in a datagram."""
+        holder = self._holder
         try:
             frame = decode_frame(datagram)
-            holder = self._holder
+            if peer != self._voice.trusted or frame.type in self.OUTSIDE:
+                self._voice.came(peer, len(datagram))
             if holder is not None and holder.owns(frame):
                 in_session = self.IN_SESSION.get(frame.type)
                 if in_session is not None:
-                    if not holder.session.is_of_before(frame):
-                        holder.peer = peer
+                    if holder.peer != peer and not holder.is_now_at(peer, frame):
+                        self._ask_stranger(holder, frame, peer, now)
+                        return
+                    self._voice.trusted = peer
                     holder.heard_at = now
                     holder.silent = False
                     if frame.type != FrameType.ACK:
@@ -129,11 +134,23 @@ class Responder(Generic[Peer]):
             else:
                 self._reject_session(frame, peer, now)
         except UnknownVersion as error:
+            self._voice.came(peer, len(datagram))
             # what another version calls a session is none of ours: this ends none
             header = header_of(datagram)._replace(session=0)
             self._nak(header, peer, Nak(Status.UNSUPPORTED, str(error)), now)
         except WireError:
             self.frames_dropped += 1
+
+    def _ask_stranger(self, holder: Holder[Peer], frame: Frame, peer: Peer, now: float) -> None:
+        """Somebody else speaks in the session's name: ask whether the host has moved there.
+
+        It is asked by a STATUS with a number that was never asked for; a host repeats that in a
+        STATUS_REQUEST. Until then nothing that comes from there is taken in.
+        """
+        self.frames_dropped += 1
+        if not holder.session.is_of_before(frame) and self._naks.allows(now):
+            number = holder.question_for(peer, self._rng)
+            self._voice.say(peer, self._status(holder.session, number))
 
     def _on_command(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Takes it in: executed in its turn, or answered, by the standing of its message id."""
@@ -148,16 +165,15 @@ class Responder(Generic[Peer]):
 
     def _on_status_request(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Answers STATUS, whatever it executes."""
-        session = holder.session
-        status = BoardStatus(
-            session.next_message,
-            session.executing_message,
-            self._board.lifetime_pulses,
-            self._board.faults,
-            self._state(),
-        )
-        answer = session.control(FrameType.STATUS, encode_status(status), frame.message)
-        self._out.append((holder.peer, answer))
+        # the number of a challenge is not repeated once more: a host would answer it again
+        number = frame.message if frame.message < FIRST_CHALLENGE else 0
+        self._voice.say(holder.peer, self._status(holder.session, number))
+
+    def _status(self, session: BoardSession, number: int) -> bytes:
+        executes = self._running is not None
+        ids = session.next_message, session.executing_message
+        status = encode_status(status_of(self._board, *ids, executes=executes))
+        return session.control(FrameType.STATUS, status, number)
 
     def _on_bye(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Ends the session, answers BYE, goes to SAFE."""
@@ -172,24 +188,12 @@ class Responder(Generic[Peer]):
 
     def _on_discover(self, frame: Frame, peer: Peer, now: float) -> None:
         """Says who the board is. One who asks at length is answered at length: that is a probe."""
-        identity = encode_json({**self._board.identity(), "in_use": self.in_use})
+        identity = {**self._board.identity(), "in_use": self.in_use}
+        room = self._voice.room(peer)
+        self._voice.say(peer, announce(frame, self._board.boot_id, identity, room))
         length = min(len(frame.payload), JUMBO_PAYLOAD_BYTES)
-        answer = Frame(
-            FrameType.ANNOUNCE,
-            boot=self._board.boot_id,
-            message=frame.message,
-            payload=identity.ljust(length),
-        )
-        self._out.append((peer, encode_frame(answer)))
         if length > MAX_PAYLOAD_BYTES:
             self._probed.put(peer, length)
-
-    def _state(self) -> BoardState:
-        if self._running is not None:
-            return BoardState.EXECUTING
-        if self._board.faults:
-            return BoardState.FAULT
-        return BoardState.SAFE if self._board.is_safe else BoardState.IDLE
 
     # ---- handshake
 
@@ -237,6 +241,7 @@ class Responder(Generic[Peer]):
                 rng=self._rng,
             )
         self._holder = Holder(session, peer, frame.message, frame.payload, now)
+        self._voice.trusted = None
         self._grant(self._holder, frame)
 
     def _new_session_id(self) -> int:
@@ -246,22 +251,19 @@ class Responder(Generic[Peer]):
                 return session_id
 
     def _grant(self, holder: Holder[Peer], frame: Frame) -> None:
-        session = holder.session
+        session, grant = holder.session, holder.session.grant
+        terms = grant.window, grant.payload_bytes, grant.features
         answer = HelloAck(
             session.session_id,
             session.boot_id,
             VERSION,
-            session.grant.window,
-            session.grant.payload_bytes,
-            session.grant.features,
+            *terms,
             session.next_message,
             self._board.lifetime_pulses,
-            self._board.identity(),
+            fitting(self._board.identity(), self._voice.room(holder.peer) - HELLO_ACK_BYTES),
         )
         payload = encode_hello_ack(answer)
-        self._out.append(
-            (holder.peer, session.control(FrameType.HELLO_ACK, payload, frame.message))
-        )
+        self._voice.say(holder.peer, session.control(FrameType.HELLO_ACK, payload, frame.message))
 
     # ---- refusals and ends
 
@@ -277,7 +279,8 @@ class Responder(Generic[Peer]):
             self._refuse(frame, peer, nak)
 
     def _refuse(self, frame: Frame, peer: Peer, nak: Nak) -> None:
-        self._out.append((peer, self._word(FrameType.NAK, nak, frame.session, frame.message)))
+        nak = Nak(nak.status, cut_to(nak.detail, self._voice.room(peer) - NAK_BYTES))
+        self._voice.say(peer, self._word(FrameType.NAK, nak, frame.session, frame.message))
 
     def _word(self, kind: FrameType, nak: Nak, session: int, message: int = 0) -> bytes:
         payload = b"" if kind is FrameType.BYE else encode_nak(nak)
@@ -291,9 +294,9 @@ class Responder(Generic[Peer]):
         if holder is None:
             return
         session = holder.session
-        self._out += [(holder.peer, datagram) for datagram in session.datagrams(now)]
-        self._out.append((holder.peer, self._word(kind, why, session.session_id)))
-        self._holder = None
+        for datagram in (*session.datagrams(now), self._word(kind, why, session.session_id)):
+            self._voice.say(holder.peer, datagram)
+        self._holder = self._voice.trusted = None
         self._ended.put(session.session_id, why)
         if self._running is not None:
             self._running.aborted = True
@@ -345,14 +348,11 @@ class Responder(Generic[Peer]):
 
     def datagrams(self, now: float) -> list[tuple[Peer, bytes]]:
         """What to send now, and where to."""
-        out, self._out = self._out, []
-        holder = self._holder
+        holder, voice = self._holder, self._voice
         if holder is not None:
-            datagrams = holder.session.datagrams(now)
-            if datagrams:
-                peer = holder.peer
-                out += [(peer, datagram) for datagram in datagrams]
-        return out
+            for datagram in holder.session.datagrams(now):
+                voice.say(holder.peer, datagram)
+        return voice.take()
 
     def deadline(self) -> float | None:
         """When `expire` wants to be called; None if never."""

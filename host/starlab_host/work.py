@@ -22,6 +22,8 @@ from starlab_spec.wire.transactions import Result, Status, Transaction
 Report = Callable[[int, int], None]
 """Told how much is done, of how much."""
 
+_IN_THE_MIDDLE: Final = frozenset({Status.ABORTED, Status.COMPLIANCE})
+"""What a board says of an operation of which it has done a part."""
 _CUMULATIVE: Final = frozenset({"samples", "supplies"})
 """Units of progress that stay done; cells within tolerance may leave it again."""
 
@@ -186,6 +188,7 @@ class Work:
             self._executed(transactions, results)
         if changes and results[-1].status != Status.OK:
             # an operation that was ended in the middle does not say how many pulses it has given
+            self._changed = self._changed or results[-1].status in _IN_THE_MIDDLE
             with suppress(StarlabHostError):
                 counted = session.status().lifetime_pulses - (self.pulses_before or 0)
                 self._add(counted - self.pulses)

@@ -21,6 +21,7 @@ from tests.clients.replies import (
 
 from starlab import (
     AsyncClient,
+    BoardAway,
     Client,
     Conflict,
     InvalidInput,
@@ -232,3 +233,19 @@ def test_a_formed_chip_with_like_cells_is_untaught(client: Client, server: FakeS
         server.will_answer(npy_bytes(cells.astype(np.float32)), NPY)
     board = client.board("emu0")
     assert [is_untaught(board) for _ in range(3)] == [True, False, False]
+
+
+def test_a_preparation_that_fails_in_the_middle_tells_what_it_has_done(
+    client: Client, server: FakeServer
+) -> None:
+    server.will_answer_json(board_of("emu0"))
+    server.will_answer_json({})
+    server.will_answer_json(FORMED)
+    server.will_refuse(503, type="board-away", detail="nobody answers", nothing_done=True)
+    with pytest.raises(BoardAway) as caught:
+        prepare(client.board("emu0"), rng=np.random.default_rng(1))
+    assert caught.value.calls_before == ("PATCH supplies", "POST arrays/1/form")
+    assert not caught.value.nothing_done
+    assert str(caught.value) == (
+        "nobody answers; done before that: PATCH supplies, POST arrays/1/form"
+    )

@@ -22,7 +22,8 @@ from starlab_host.snapshots import restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import Operation, PulseKind
-from starlab_spec.wire.transactions import Opcode, Transaction
+from starlab_spec.wire import transactions as tr
+from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction
 
 
 def target(array: int = 2) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
@@ -268,3 +269,17 @@ def test_a_view_of_a_board_shares_what_is_known_of_it() -> None:
     assert requested["VBLset"] == 2209
     view.calibration = found = calibrate(view, now=datetime(2026, 1, 1, tzinfo=UTC), readings=2)
     assert bench.board.calibration is found
+
+
+def test_an_operation_that_was_ended_in_the_middle_is_a_change_though_no_pulse_was_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A board of the authors' does not say how many pulses a learning step gives."""
+    bench, work = bench_for("train"), Work()
+    results = [Result(Opcode.START, Status.ABORTED, 0, b"BP stopped after 3 of 5 samples")]
+    monkeypatch.setattr(bench.session, "execute", lambda *_, **__: results)
+    training = [tr.start(Operation.BATCH_TRAINING)]
+    work.execute(
+        bench.session, training, read_only=False, dry_run=False, on_progress=lambda _: None
+    )
+    assert work.done.changed

@@ -23,7 +23,7 @@ call that ended in the middle, how much was surely done (``done``, ``done_unit``
 Nothing is ever sent again behind the caller's back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -37,11 +37,21 @@ class StarlabError(Exception):
 
     Attributes:
         problem: The problem document of the server; empty if the error arose in the SDK.
+        calls_before: Of a function that makes several calls, those that had changed something
+            before the one that failed: they stay done.
     """
 
     def __init__(self, message: str, problem: Mapping[str, Any] = _NOTHING) -> None:
         super().__init__(message)
         self.problem = problem
+        self.calls_before: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        """What went wrong, and what had been done before."""
+        said = super().__str__()
+        if not self.calls_before:
+            return said
+        return f"{said}; done before that: {', '.join(self.calls_before)}"
 
     @property
     def status(self) -> int | None:
@@ -65,8 +75,8 @@ class StarlabError(Exception):
 
     @property
     def nothing_done(self) -> bool:
-        """Whether the server says that surely nothing was done."""
-        return bool(self.problem.get("nothing_done", False))
+        """Whether the server says that surely nothing was done, and no call before did anything."""
+        return bool(self.problem.get("nothing_done", False)) and not self.calls_before
 
     @property
     def board(self) -> str | None:

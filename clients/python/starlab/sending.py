@@ -4,10 +4,12 @@ What takes several calls is written once, as steps: a generator that yields call
 answers. Both clients run the same steps.
 """
 
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from starlab.call import Call
+from starlab.call import ROOT, Call
+from starlab.errors import StarlabError
 
 T = TypeVar("T")
 
@@ -36,11 +38,15 @@ def ask(call: Call[T]) -> Steps[T]:
 
 
 def run(steps: Steps[T], send: Send) -> T:
-    """Take steps one after the other; an error of one of them ends them."""
+    """Take steps one after the other; an error of one of them ends them, and tells those before."""
+    before: list[str] = []
     try:
         call = next(steps)
         while True:
-            call = steps.send(send(call))
+            with _telling(before):
+                answer = send(call)
+            _note(before, call)
+            call = steps.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -48,13 +54,33 @@ def run(steps: Steps[T], send: Send) -> T:
 
 async def run_async(steps: Steps[T], send: AsyncSend) -> T:
     """The same, awaited."""
+    before: list[str] = []
     try:
         call = next(steps)
         while True:
-            call = steps.send(await send(call))
+            with _telling(before):
+                answer = await send(call)
+            _note(before, call)
+            call = steps.send(answer)
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+@contextmanager
+def _telling(before: Sequence[str]) -> Iterator[None]:
+    """A block whose error tells which calls have changed something before."""
+    try:
+        yield
+    except StarlabError as error:
+        error.calls_before = tuple(before)
+        raise
+
+
+def _note(before: list[str], call: Call[Any]) -> None:
+    if call.changes:
+        _, _, what = call.path.removeprefix(f"{ROOT}/boards/").partition("/")
+        before.append(f"{call.method} {what}")
 
 
 def run_each(many: Iterable[Steps[T]], send: Send) -> Iterator[T]:

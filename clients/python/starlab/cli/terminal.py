@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Annotated, Any, Final, TextIO, cast
 
 import typer
@@ -101,6 +102,9 @@ class Terminal:
     def fail(self, error: StarlabError) -> typer.Exit:
         """Tell what went wrong; gives what is to be raised."""
         ending = ending_of(error)
+        if self._done_before:
+            detail = f"{ending.detail}; before that: {self._done_before}"
+            ending = replace(ending, detail=detail)
         tell(ending, as_json=self._as_json)
         return typer.Exit(ending.code)
 
@@ -141,7 +145,7 @@ class Terminal:
             raise
 
     def has_done(self, text: str) -> None:
-        """Note what calls before have done: told if the command is interrupted in a later one."""
+        """Note what calls before have done: told if a later one fails or is interrupted."""
         self._done_before = text
 
     def progress(self) -> Progress:

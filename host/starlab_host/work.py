@@ -168,7 +168,6 @@ class Work:
             StarlabHostError: As :meth:`CommandSession.execute`.
         """
         if self.stop.requested and not self._unwinding:
-            self._unwinding = True
             raise Aborted(Status.ABORTED, "the call was stopped between two commands")
         changes = not (read_only or dry_run) and changes_chip(transactions)
         if changes and self.pulses_before is None:

@@ -1,19 +1,25 @@
 """Who waits for a call, and what becomes of it when nobody does any more."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 from starlette.types import Message, Receive
 from tests.api.conftest import Emulator
 
 from starlab_api import ServerSettings
 from starlab_api.all_boards import Boards
-from starlab_api.boards import BoardSlot
+from starlab_api.boards import BoardSlot, Connection
 from starlab_api.callers import CALLER, Caller
-from starlab_host import Aborted, Work
+from starlab_host import Aborted, Done, Inference, Work, so_far
+from starlab_spec import ARRAY2
+from starlab_spec.operations import PulseKind
 
 COUNT = 5
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -114,3 +120,80 @@ def test_the_last_call_that_had_the_board_is_remembered(slot: BoardSlot) -> None
         assert slot.calls.last_stopped is None
 
     asyncio.run(check())
+
+
+def long_batch(slot: BoardSlot, began: threading.Event) -> Callable[[Connection], object]:
+    """An inference of many samples."""
+    samples = np.zeros((200_000, 98), np.uint8)
+
+    def run(link: Connection) -> object:
+        return link.chip.infer(samples, on_progress=lambda *_: began.set())
+
+    return run
+
+
+def stopped_beside(slot: BoardSlot, other: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What another call gives that waits on the board behind one that is stopped."""
+
+    async def check() -> T:
+        gone, began = asyncio.Event(), threading.Event()
+        who = Caller(Work("POST /infer"), receive=leaving(gone))
+        CALLER.set(who)
+        running = asyncio.create_task(slot.read(long_batch(slot, began)))
+        await asyncio.to_thread(began.wait)
+        CALLER.set(Caller(Work("other")))
+        beside = asyncio.create_task(other())
+        await until(lambda: len(slot.calls._running) > 1)
+        gone.set()
+        with pytest.raises(Aborted):
+            await running
+        return await beside
+
+    return asyncio.run(check())
+
+
+def test_an_inference_behind_one_that_is_stopped_is_answered(slot: BoardSlot) -> None:
+    inputs = np.zeros((3, 98), np.uint8)
+
+    async def infer() -> Inference:
+        return await slot.read(lambda link: link.chip.infer(inputs))
+
+    assert stopped_beside(slot, infer).outputs.shape == (3, 10)
+
+
+def test_pulses_behind_an_inference_that_is_stopped_are_given_once(slot: BoardSlot) -> None:
+    mask = np.zeros(ARRAY2.shape, np.bool_)
+    mask[0, 0, 0] = True
+
+    async def pulse() -> tuple[int, int]:
+        before = await slot.read(lambda link: link.board.status().lifetime_pulses)
+        given = await slot.write(lambda link: link.chip.pulse(2, PulseKind.SET, mask, count=3))
+        after = await slot.read(lambda link: link.board.status().lifetime_pulses)
+        return given, after - before
+
+    assert stopped_beside(slot, pulse) == (3, 3)
+
+
+def test_a_learning_step_is_stopped_in_the_middle_of_its_command(slot: BoardSlot) -> None:
+    samples, labels = np.zeros((20_000, 98), np.uint8), np.zeros(20_000, np.uint8)
+
+    async def check() -> Done:
+        gone, began = asyncio.Event(), threading.Event()
+        who = Caller(Work("POST /train-step"), receive=leaving(gone))
+        CALLER.set(who)
+
+        def learn(link: Connection) -> object:
+            return link.chip.train_step(samples, labels=labels, on_progress=lambda *_: began.set())
+
+        running = asyncio.create_task(slot.write(learn))
+        await asyncio.to_thread(began.wait)
+        gone.set()
+        with pytest.raises(Aborted) as raised:
+            await running
+        found = so_far(raised.value)
+        assert found is not None
+        return found
+
+    done = asyncio.run(check())
+    assert done.extent is not None
+    assert 0 < done.extent.done < 20_000

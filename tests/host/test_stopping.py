@@ -48,34 +48,6 @@ def statuses(future: "Future[list[Result]]") -> list[int]:
     return [result.status for result in future.result(10)]
 
 
-def test_a_stop_ends_the_command_of_its_call(
-    session: Session, board: NotingBoard, pool: ThreadPoolExecutor
-) -> None:
-    stop = Stop()
-    long = pool.submit(session.execute, [tr.start(LONG)], stop=stop)
-    assert board.running.wait(10)
-    stop.request()
-    assert statuses(long) == [Status.ABORTED]
-    session.execute([tr.start(SET)])
-    assert board.executed == [SET]
-
-
-def test_a_read_that_waits_behind_a_stopped_command_is_answered_all_the_same(
-    session: Session, board: NotingBoard, pool: ThreadPoolExecutor
-) -> None:
-    stop = Stop()
-    long = pool.submit(session.execute, [tr.start(LONG)], stop=stop)
-    assert board.running.wait(10)
-    reads = [
-        pool.submit(session.execute, [tr.read_memory(0, 4)], read_only=True),
-        pool.submit(session.execute, [tr.start(READ)]),
-    ]
-    wait_for(session, 3)
-    stop.request()
-    assert statuses(long) == [Status.ABORTED]
-    assert [statuses(read) for read in reads] == [[Status.OK], [Status.OK]]
-
-
 def test_pulses_of_another_call_that_wait_behind_it_are_never_aborted(
     session: Session, board: NotingBoard, pool: ThreadPoolExecutor
 ) -> None:

@@ -19,6 +19,7 @@ from starlab_host.errors import (
     StarlabHostError,
 )
 from starlab_host.snapshots import restore_snapshot, take_snapshot
+from starlab_host.work import on_the_whole
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import Operation, PulseKind
@@ -119,7 +120,7 @@ def test_a_stopped_call_tells_the_pulses_that_the_chip_has_got(name: str) -> Non
     "error",
     [
         LinkLost("the link was lost"),
-        OutcomeUnknown("it may have been executed", [(7, "START")]),
+        OutcomeUnknown("it may have been executed", [(7, "START")], pulses=7),
         JournalError("the disk is full"),
     ],
 )
@@ -134,7 +135,65 @@ def test_whatever_ends_a_call_in_the_middle_the_pulses_before_are_told(
     done = so_far(raised.value)
     assert done is not None
     assert done.changed
-    assert 0 < done.pulses == bench.pulses - before
+    given = done.pulses - getattr(error, "pulses", 0)
+    assert 0 < given == bench.pulses - before
+
+
+def test_pulses_that_were_surely_given_by_a_command_in_doubt_are_a_change() -> None:
+    bench, work = bench_for("program"), Work()
+    fail_at(bench, 1, raising(OutcomeUnknown("perhaps", [(7, "START")], pulses=7)))
+    with pytest.raises(OutcomeUnknown), work:
+        CALLS["program"](bench, work)
+    assert work.done == Done(True, 7, work.extent)
+
+
+def test_what_was_changed_is_put_back_by_a_call_that_is_stopped_between_two_commands() -> None:
+    bench, work = bench_for("program"), Work()
+    settings = bench.chip.settings()
+    with pytest.raises(Aborted), work:
+        chip(bench, work).program(2, target(), on_progress=lambda *_: work.stop.request())
+    assert work.done.pulses
+    assert bench.chip.settings() == settings
+
+
+def test_the_count_stays_exact_where_a_later_operation_is_ended_in_the_middle() -> None:
+    bench, work = bench_for("program"), Work()
+    before = bench.pulses
+    asked = 0
+
+    def after_some_rows() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 1
+
+    def begin() -> None:
+        bench.session.aborted = after_some_rows
+
+    fail_at(bench, 3, begin)
+    with pytest.raises(Aborted), work:
+        chip(bench, work).program(1, target(1))
+    first_rounds = work.pulses_before
+    assert first_rounds == before
+    assert work.done.pulses == bench.pulses - before
+
+
+def test_what_was_refused_or_only_rehearsed_is_no_change() -> None:
+    bench, work = bench_for("program"), Work()
+    view = bench.board.during(work)
+    view.execute([tr.set_supply(0, bench.board.supplies()[0].code)], dry_run=True)
+    with pytest.raises(BoardRefused):
+        view.emulator(nonsense=1)
+    assert not work.done.changed
+
+
+def test_operations_of_one_call_are_told_as_a_whole() -> None:
+    told: list[tuple[int, int]] = []
+    each: list[tuple[int, int]] = []
+    tell = on_the_whole(2, lambda *done: told.append(done), lambda *done: each.append(done))
+    for done in (300, 784, 300, 784):
+        tell(done, 784)
+    assert told == [(300, 1568), (784, 1568), (1084, 1568), (1568, 1568)]
+    assert each == [(300, 784), (784, 784), (300, 784), (784, 784)]
 
 
 def test_an_emergency_stop_in_the_middle_leaves_the_count_exact() -> None:
@@ -157,6 +216,8 @@ def test_an_operation_that_is_stopped_in_the_middle_is_counted_by_the_board() ->
     def after_some_samples() -> bool:
         nonlocal asked
         asked += 1
+        if asked > 3:
+            work.stop.request()
         return asked > 3
 
     def begin() -> None:

@@ -19,6 +19,9 @@ from starlab_spec import ARRAY2
 from starlab_spec.operations import PulseKind
 
 COUNT = 5
+MANY = 400_000
+"""Samples that take seconds."""
+RNG = np.random.default_rng(3)
 T = TypeVar("T")
 
 
@@ -124,7 +127,7 @@ def test_the_last_call_that_had_the_board_is_remembered(slot: BoardSlot) -> None
 
 def long_batch(slot: BoardSlot, began: threading.Event) -> Callable[[Connection], object]:
     """An inference of many samples."""
-    samples = np.zeros((200_000, 98), np.uint8)
+    samples = RNG.integers(0, 256, (MANY, 98), np.uint8)
 
     def run(link: Connection) -> object:
         return link.chip.infer(samples, on_progress=lambda *_: began.set())
@@ -175,7 +178,8 @@ def test_pulses_behind_an_inference_that_is_stopped_are_given_once(slot: BoardSl
 
 
 def test_a_learning_step_is_stopped_in_the_middle_of_its_command(slot: BoardSlot) -> None:
-    samples, labels = np.zeros((20_000, 98), np.uint8), np.zeros(20_000, np.uint8)
+    samples = RNG.integers(0, 256, (MANY, 98), np.uint8)
+    labels = RNG.integers(0, 10, MANY, np.uint8)
 
     async def check() -> Done:
         gone, began = asyncio.Event(), threading.Event()
@@ -196,4 +200,4 @@ def test_a_learning_step_is_stopped_in_the_middle_of_its_command(slot: BoardSlot
 
     done = asyncio.run(check())
     assert done.extent is not None
-    assert 0 < done.extent.done < 20_000
+    assert 0 < done.extent.done < MANY

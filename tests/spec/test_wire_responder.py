@@ -110,12 +110,13 @@ def test_a_bye_ends_the_session_and_drives_nothing_any_more(table: Table, host: 
     )
 
 
-def test_a_person_at_a_bare_console_may_leave_the_supplies_on(table: Table) -> None:
+def test_a_person_at_a_bare_console_may_be_silent_but_leaves_nothing_on(table: Table) -> None:
     host = Host(table)
     host.open(Hello(features=int(Feature.NEVER_SAFE)))
     table.wait(10.0)
-    host.send(FrameType.BYE)
     assert table.board.safe_reasons == []
+    host.send(FrameType.BYE)
+    assert table.board.safe_reasons == ["the session was closed"]
 
 
 def test_a_reset_stops_what_runs(table: Table, host: Host) -> None:

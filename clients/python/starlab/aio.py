@@ -24,6 +24,7 @@ from starlab.http import (
     answer_of,
     client_options,
     environment_checked,
+    error_of_closing,
     error_of_transport,
     request_arguments,
 )
@@ -351,6 +352,10 @@ class AsyncClient:
             response = await self._http.request(**request_arguments(call, request_id))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
+        except (RuntimeError, ValueError, OSError) as error:  # a socket that another thread closed
+            if not self._http.is_closed:
+                raise
+            raise error_of_closing(error, call, self.url) from error
         self.request_ids.end(request_id)
         answer = answer_of(response, call)
         warn(response.headers)

@@ -14,6 +14,7 @@
     │   ├── StopUnconfirmed  the board has not confirmed an emergency stop
     │   ├── LinkLost         the link broke; the last command surely had no effect
     │   └── OutcomeUnknown   the command may or may not have been executed
+    ├── ClientClosed         this client was closed before; nothing was sent
     └── ServerError          the server or the way to it
         ├── ServerAway       no server answers at the URL; nothing was sent
         └── ServerFailed     the server broke down, or its answer makes no sense
@@ -163,6 +164,10 @@ class OutcomeUnknown(BoardError):
     def commands(self) -> list[Any]:
         """The board's commands that are in doubt, as far as the server knows them."""
         return list(self.problem.get("commands", ()))
+
+
+class ClientClosed(StarlabError):
+    """The client was closed before, perhaps by another thread; nothing was sent."""
 
 
 class ServerError(StarlabError):

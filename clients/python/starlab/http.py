@@ -11,7 +11,14 @@ import httpx2
 
 from starlab.bodies import Answer
 from starlab.call import Call
-from starlab.errors import InvalidInput, OutcomeUnknown, ServerAway, ServerFailed, StarlabError
+from starlab.errors import (
+    ClientClosed,
+    InvalidInput,
+    OutcomeUnknown,
+    ServerAway,
+    ServerFailed,
+    StarlabError,
+)
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -116,6 +123,13 @@ class RequestIds:
         """The answer to a call has come."""
         if self.unanswered == request_id:
             self.unanswered = None
+
+
+def error_of_closing(error: Exception, call: Call[Any], url: str) -> StarlabError:
+    """The error for a call whose client was closed, before it or while it was under way."""
+    if "Cannot send a request" in str(error):
+        return ClientClosed("the client is closed; nothing was sent")
+    return error_of_transport(httpx2.ReadError(str(error)), call, url)
 
 
 def error_of_transport(error: httpx2.RequestError, call: Call[Any], url: str) -> StarlabError:

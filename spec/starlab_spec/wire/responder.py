@@ -177,10 +177,7 @@ class Responder(Generic[Peer]):
 
     def _on_bye(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Ends the session, answers BYE, goes to SAFE."""
-        never_safe = holder.session.never_safe
         self._end(Nak(Status.BAD_REQUEST, "the session was closed"), now, FrameType.BYE)
-        if never_safe:
-            self._safe_due = None
 
     def _on_reset(self, holder: Holder[Peer], frame: Frame, now: float) -> None:
         """Ends the session, goes to SAFE."""

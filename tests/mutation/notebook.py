@@ -40,6 +40,8 @@ class Test(NamedTuple):
 
     name: str
     seconds: float
+    is_named: bool
+    """Whether its file is named after the changed module."""
     share: float
     """Of the functions that it runs, how many are of the changed module."""
 
@@ -115,7 +117,7 @@ class Notebook:
     def tests_of(
         self, area: Area, mutant: Mutant, *, quick: int, budget_s: float, most: int
     ) -> list[Test]:
-        """Tests that run the changed function: the quickest, then those that run little else."""
+        """Tests that run the changed function: the quickest, then those that are about it."""
         place, within = f"{mutant.path}::{mutant.function}", f"{mutant.path}::"
         running: list[Test] = []
         importing: list[Test] = []
@@ -125,11 +127,12 @@ class Notebook:
             ].items():
                 own = sum(function.startswith(within) for function in functions)
                 if own:
-                    one = Test(test, seconds, own / len(functions))
+                    is_named = Path(mutant.path).stem in file.stem
+                    one = Test(test, seconds, is_named, own / len(functions))
                     (running if place in functions else importing).append(one)
         # what stands outside of functions, or is run by it, is run by whoever imports the module
         found = sorted(running or importing, key=lambda one: one.seconds)
-        rest = sorted(found[quick:], key=lambda one: -one.share)
+        rest = sorted(found[quick:], key=lambda one: (not one.is_named, -one.share))
         tests: list[Test] = []
         total_s = 0.0
         for one in (found[:quick] + rest)[:most]:

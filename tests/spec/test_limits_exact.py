@@ -120,6 +120,17 @@ def test_limits_themselves_have_bounds_that_are_allowed(
             SafeArea.of(table)
 
 
+@pytest.mark.parametrize(("level_mv", "is_allowed"), [(2500, True), (2499.9, False)])
+def test_a_forming_level_has_a_least_value(level_mv: float, is_allowed: bool) -> None:
+    rails = {"VBLset": {"high": 2300}, "VSLreset": {"high": 2300}}
+    table = {"supplies": rails, "forming": {"level_mv": level_mv}}
+    if is_allowed:
+        assert SafeArea.of(table).forming_level_mv == level_mv
+    else:
+        with pytest.raises(LimitExceeded, match="is below the 2500 mV limit"):
+            SafeArea.of(table)
+
+
 def test_what_allows_more_is_told_and_what_allows_less_is_not() -> None:
     more = {
         "supplies": {"VBLset": {"low": 600, "high": 2700}},

@@ -126,7 +126,9 @@ def test_a_board_that_is_off_is_not_calibrated() -> None:
     ("values", "message"),
     [
         ({"points": 2}, "points 2 is below the 3 limit"),
-        ({"readings": 2000}, "readings 2000 is above the 1000 limit"),
+        ({"points": 65}, "points 65 is above the 64 limit"),
+        ({"readings": 1}, "readings 1 is below the 2 limit"),
+        ({"readings": 1001}, "readings 1001 is above the 1000 limit"),
     ],
 )
 def test_how_much_is_measured_has_bounds(

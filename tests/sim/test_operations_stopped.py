@@ -92,6 +92,25 @@ def test_a_current_at_its_limit_trips_nothing() -> None:
         assert result.status == (Status.COMPLIANCE if trips else Status.OK)
 
 
+def test_the_first_row_above_the_limit_trips_and_those_before_it_are_pulsed() -> None:
+    (_, exact_ma) = under_load(605 * (1245 + 80 * 10000 / 255) / 1200, np.array([640.0]), 0.0)
+    bench = limited_to(float(exact_ma[0]))
+    mask = np.zeros((2, 784, 100), np.bool_)
+    mask[0, 3, :64] = mask[0, 9, :65] = mask[0, 11, :3] = True
+    bench.do(
+        write_memory(0x3000, np.packbits(mask).tobytes()),
+        write_registers(register("MODE").address, [1], mask=1),
+    )
+    bench.write(MASK_KIND=0, MASK_ADDRESS=0x3000)
+    status, message = bench.refusal(start(Operation.PULSE_MASK))
+    assert status == Status.COMPLIANCE
+    # 2209.386 mV * 650 uS, and * 640 uS
+    assert message == (
+        "VBLset current 1.4361 mA is above the 1.41401 mA limit, in row 9, after 9 of 784 rows"
+    )
+    assert bench.board.lifetime_pulses == 64
+
+
 def test_a_mask_whose_rows_sag_differently_stops_between_them() -> None:
     bench = Bench(Specimen(seed=1, effects=Effects.read({"load_regulation": {"output_ohm": 10.0}})))
     bench.power_up()

@@ -344,13 +344,15 @@ def test_a_label_is_kept_with_the_chunk_that_it_belongs_to(tmp_path: Path) -> No
         class Cut:
             """A meter with which the power goes."""
 
-            def save(self, _: object) -> None:
+            def save(self, content: "NDArray[np.void]") -> None:
+                content["read_operations"] += 7
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             state.commit(Cut())  # type: ignore[arg-type]
     with kept(path) as state:
         assert state.label == b"first"
+        assert state.content["meter"]["read_operations"] == 0
         state.begin({})
         state.label = b"third"
         state.commit(chip._meter)

@@ -20,10 +20,12 @@ from tests.sim.kernels.bench import (
     random,
 )
 
-from starlab_sim.chip.detailed import backward, training
-from starlab_sim.chip.detailed.cells import BackwardNoise, Cells
+from starlab_sim.chip.detailed import backward, forward, training
+from starlab_sim.chip.detailed.cells import BackwardNoise, Cells, Noise
 from starlab_sim.chip.detailed.feed import ARRAY, KIND, PLANE, SAMPLE, Feed
 from starlab_sim.devices import STEP_VOLTAGE_MV
+
+NOISY, LOUD = Noise(True, 0.75, 0.0625), Noise(True, 3.0, 0.25)
 
 
 @pytest.mark.parametrize("noise", [BackwardNoise(False, 9.0, 9.0), BackwardNoise(True, 1.5, 0.25)])
@@ -218,3 +220,53 @@ def test_after_a_trip_no_sample_is_begun_and_the_phase_stays(
         assert (applied[1:] == 9).all()
         assert (hidden[1:] == 0).all()
         assert tally.sum() == applied[0].sum()
+
+
+@pytest.mark.parametrize("noises", [(NOISY, QUIET), (QUIET, NOISY), (NOISY, LOUD)])
+def test_a_learning_step_reads_each_array_with_its_own_noise(noises: tuple[Noise, Noise]) -> None:
+    """Its first sample is read as an inference would read it."""
+    cells = bench.ideal(bench.cells_of(61)), bench.ideal(bench.cells_of(62, HIDDEN, OUTPUTS))
+    samples, _ = bench.packed(63, 1)
+    read, learned = (
+        (np.zeros((1, HIDDEN), np.uint8), np.zeros((1, OUTPUTS), np.int32)) for _ in range(2)
+    )
+    forward.infer_batch(
+        cells,
+        samples,
+        BALANCED,
+        (NO_GAIN, NO_GAIN),
+        (NO_TRAPS, NO_TRAPS),
+        noises,
+        0,
+        10,
+        (random(3), random(4)),
+        *read,
+        np.zeros(3),
+    )
+    training.train_batch(
+        cells,
+        samples,
+        np.zeros((1, OUTPUTS), np.int32),
+        BALANCED,
+        (None, None),
+        (NO_TRAPS, NO_TRAPS),
+        noises,
+        BackwardNoise(False, 0.0, 0.0),
+        RULES,
+        np.zeros((1, 2, 2, 2), np.int64),
+        0,
+        ((bench.pulse(SET), bench.pulse(RESET)),) * 2,
+        (None, None),
+        feed(),
+        0,
+        np.array([10]),
+        (random(1), random(2)),
+        (random(3), random(4)),
+        *learned,
+        np.zeros((1, 2), np.int32),
+        np.zeros(3),
+        np.zeros((2, 3)),
+        np.zeros((2, 3), np.int64),
+    )
+    assert learned[0].tolist() == read[0].tolist()
+    assert learned[1].tolist() == read[1].tolist()

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ _EVERY_S: Final = KEEPALIVE_S * 0.75
 """The board has then heard nothing for less than two of the three seconds that it waits."""
 _BEAT_S: Final = KEEPALIVE_S / 4
 _PROGRAM: Final = Path(__file__).with_name("heart_process.py")
-_END_S: Final = 5.0
+_START_S: Final = 10.0
+_LONGEST_WORD: Final = 32
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -47,6 +49,9 @@ class Heart:
         frame: What lets the board hear of this host; None: the session is over.
         every_s: How long this process may be held up before the other one sends.
         at_most_s: How long it sends then.
+
+    Attributes:
+        process_id: Of the other process, which ends by itself; 0 until it has begun.
     """
 
     def __init__(
@@ -57,37 +62,41 @@ class Heart:
         every_s: float = _EVERY_S,
         at_most_s: float = AT_MOST_S,
     ) -> None:
-        self._descriptor = os.dup(
-            outlet.descriptor
-        )  # the link may be closed, and its number reused
+        # its own copy: once the link is closed, its number may be another one's
+        self._descriptor = os.dup(outlet.descriptor)
         self._packet = outlet.packet
         self._frame = frame
         self._limits = (every_s, at_most_s)
-        self._over = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begun = threading.Event()
+        self.process_id = 0
         threading.Thread(target=self._beat, name="heart", daemon=True).start()
+        self._begun.wait(_START_S)
 
     def _start(self) -> socket.socket:
         """Start the process; returns where to tell it what to send."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
         packet = self._packet
         where = [] if packet is None else [packet[0], str(packet[1]), packet[2].hex()]
         said = [self._descriptor, *self._limits, os.getpid(), *where]
         with theirs:
-            self._process = subprocess.Popen(
+            starting = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_PROGRAM), *map(str, said)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[self._descriptor],
             )
+            starting.wait()
+        ours.settimeout(_START_S)
+        self.process_id = int(ours.recv(_LONGEST_WORD))
+        ours.setblocking(False)
         return ours
 
     def _beat(self) -> None:
         beats = None
         try:
             beats = self._start()
+            self._begun.set()
             while (frame := self._frame()) is not None:
                 try:
                     beats.send(frame)
@@ -95,25 +104,17 @@ class Heart:
                     pass  # it has not read the ones before
                 except OSError:
                     _LOG.warning("the process that keeps sessions alive has ended: another begins")
-                    self._end(beats)
+                    beats.close()
                     beats = self._start()
                     beats.send(frame)
-                self._over.wait(_BEAT_S)
+                time.sleep(_BEAT_S)
         except Exception as error:  # without it the session lives on, as long as nobody is too busy
             _LOG.warning("a busy host may be missed by its board from now on: %s", error)
         finally:
-            self._end(beats)
+            self._begun.set()
+            if beats is not None:
+                beats.close()
             os.close(self._descriptor)
-
-    def _end(self, beats: socket.socket | None) -> None:
-        if beats is not None:
-            beats.close()
-        if self._process is not None:
-            try:
-                self._process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
 
 
 def outlet_of(link: object) -> Outlet | None:

@@ -3,9 +3,11 @@
 It must start fast and depend on nothing: it imports nothing of this package. Its standard input is
 a socket on which the parent says the newest datagram several times a second. While that goes on it
 sends nothing. When the parent falls silent it sends the last datagram in its stead, but not for
-ever: a host that hangs must be missed by the board. When the parent ends, so does this.
+ever: a host that hangs must be missed by the board. When the parent ends, so does this. It is no
+child of the parent, whose children are its own business.
 """
 
+import os
 import signal
 import socket
 import sys
@@ -27,6 +29,7 @@ def main(descriptor: int, every_s: float, at_most_s: float, parent: int, *packet
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the parent's
     link = socket.socket(fileno=descriptor)
     beats = socket.socket(fileno=0)
+    beats.send(str(os.getpid()).encode())
     beats.settimeout(every_s)
     address = (packet[0], int(packet[1]), 0, 0, bytes.fromhex(packet[2])) if packet else None
     datagram, beaten_at = b"", 0.0
@@ -58,5 +61,7 @@ def _is_stopped(process: int) -> bool:
 
 
 if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)
     _, link_, every_, at_most_, parent_, *packet_ = sys.argv
     main(int(link_), float(every_), float(at_most_), int(parent_), *packet_)

@@ -105,6 +105,7 @@ def test_a_client_that_was_away_too_long_learns_that_its_session_is_gone(was_tol
     lab = Lab()
     board = lab.add_board("A")
     stale = lab.open_host("stale", "A")
+    lab.run_for(1.5)  # the board learns that it is heard there
     stale.asleep = True
     lab.run_for(5.0)
     other = lab.open_host("other", "A")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from starlab_host.errors import (
     StarlabHostError,
 )
 from starlab_host.snapshots import restore_snapshot, take_snapshot
+from starlab_host.waiting import Stop
 from starlab_host.work import on_the_whole
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2
@@ -150,10 +152,36 @@ def test_pulses_that_were_surely_given_by_a_command_in_doubt_are_a_change() -> N
 def test_what_was_changed_is_put_back_by_a_call_that_is_stopped_between_two_commands() -> None:
     bench, work = bench_for("program"), Work()
     settings = bench.chip.settings()
+    rounds = 0
+
+    def stop_in_the_third_round(*_: int) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            work.stop.request()
+
     with pytest.raises(Aborted), work:
-        chip(bench, work).program(2, target(), on_progress=lambda *_: work.stop.request())
+        chip(bench, work).program(2, target(), on_progress=stop_in_the_third_round)
     assert work.done.pulses
     assert bench.chip.settings() == settings
+
+
+def test_a_command_that_puts_back_heeds_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, work = bench_for("program"), Work()
+    stops: list[object] = []
+    execute = bench.session.execute
+
+    def noted(*asked: Any, stop: Stop | None = None, **how: Any) -> list[Result]:
+        stops.append(stop)
+        return execute(*asked, **how)
+
+    monkeypatch.setattr(bench.session, "execute", noted)
+    view = bench.board.during(work)
+    view.read_register("TH")
+    with view.putting_back():
+        view.read_register("TH")
+    view.read_register("TH")
+    assert stops == [work.stop, None, work.stop]
 
 
 def test_the_count_stays_exact_where_a_later_operation_is_ended_in_the_middle() -> None:

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.sim.conftest import Bench
 
+from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_sim.supplies import DEVIATION_MAX, Generators
+from starlab_spec.operations import Operation
 from starlab_spec.supplies import SUPPLIES, supply
+from starlab_spec.wire.transactions import Status, set_supply, start
 
 ERRORS = {"channel_errors": {"gain": 0.01, "offset_mv": 10.0, "offset_ua": 0.1}}
 NOISE = {"channel_noise": {"voltage_mv": 2.0, "current": 0.01}}
@@ -98,3 +102,26 @@ def test_noise_goes_on_where_it_was() -> None:
     states = generators.noise_states()
     with pytest.raises(ValueError, match="zip"):
         other.resume_noise({**states, "measurements": states["measurements"][:-1]})
+
+
+@pytest.mark.parametrize("driving", ["VBLform", "VBLset", "VSLreset"])
+@pytest.mark.parametrize("missing", ["VWLform", "VWLset", "VWLvdd"])
+def test_a_rail_is_early_if_a_single_gate_was_not_held(driving: str, missing: str) -> None:
+    bench = Bench(Specimen(seed=1))
+    codes = {c.name: c.default_code for c in SUPPLIES}
+    first = [name for name in ("VWLform", "VWLset", "VWLvdd") if name != missing]
+    for name in (*first, driving, *(n for n in codes if n not in (*first, driving))):
+        bench.do(set_supply(supply(name).index, codes[name]))
+    assert bench.refusal(start(Operation.SET)) == (
+        Status.NOT_READY,
+        f"supply {driving} came on before the word lines (VWLform, VWLset, VWLvdd): set it again",
+    )
+    bench.do(set_supply(supply(driving).index, codes[driving]))
+    bench.start(Operation.SET)
+
+
+def test_without_a_word_about_it_a_board_is_the_one_of_seed_0() -> None:
+    effects = Effects.read(ERRORS | NOISE)
+    plain, zero = Generators(effects=effects), Generators(0, effects, 0)
+    assert [plain.value(i, 60) for i in range(22)] == [zero.value(i, 60) for i in range(22)]
+    assert plain.operation_noise() == zero.operation_noise()

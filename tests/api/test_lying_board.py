@@ -79,6 +79,14 @@ def hello_ack(**terms: Any) -> Callable[[bytes], bytes]:
     return change
 
 
+@pytest.fixture(scope="module")
+def neighbour() -> Iterator[Emulator]:
+    """A board that is fine, and that no other test has a session with."""
+    board = Emulator()
+    yield board
+    board.kill()
+
+
 @pytest.mark.parametrize(
     ("terms", "reason"),
     [
@@ -93,10 +101,10 @@ def hello_ack(**terms: Any) -> Callable[[bytes], bytes]:
     ],
 )
 def test_a_board_with_impossible_terms_is_away_with_the_reason_and_the_other_is_served(
-    liar: Liar, emulator: Emulator, terms: dict[str, Any], reason: str
+    liar: Liar, neighbour: Emulator, terms: dict[str, Any], reason: str
 ) -> None:
     liar.port.change = hello_ack(**terms)
-    with served(liar.url, emulator.url) as client:
+    with served(liar.url, neighbour.url) as client:
         away, good = client.get("/boards").json()
         assert away["state"] == "away"
         assert reason in away["problem"]

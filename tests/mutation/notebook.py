@@ -126,9 +126,9 @@ class Notebook:
                 "tests"
             ].items():
                 own = sum(function.startswith(within) for function in functions)
-                if own:
-                    is_named = Path(mutant.path).stem in file.stem
-                    one = Test(test, seconds, is_named, own / len(functions))
+                is_named = Path(mutant.path).stem in file.stem
+                if own or is_named:
+                    one = Test(test, seconds, is_named, own / max(len(functions), 1))
                     (running if place in functions else importing).append(one)
         # what stands outside of functions, or is run by it, is run by whoever imports the module
         found = sorted(running or importing, key=lambda one: one.seconds)

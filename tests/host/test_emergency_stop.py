@@ -118,7 +118,7 @@ def test_a_stop_ends_in_time_while_the_thread_that_reads_the_link_is_held_up(
     def hang(*_: Any, **__: Any) -> list[Result]:
         held_up.set()
         assert board.release.wait(FOR_EVER_S)
-        return [Result(Opcode.START, Status.OK)]
+        return [Result(Opcode.START, Status.OK, 0, bytes(8))]
 
     with ThreadPoolExecutor(1) as pool, monkeypatch.context() as hanging:
         hanging.setattr(board, "execute", hang)

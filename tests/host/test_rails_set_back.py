@@ -8,9 +8,10 @@ import pytest
 from tests.host.bench import Bench
 from tests.host.generators import NOW, bench_of
 
-from starlab_host import LinkLost, balance, calibrate
+from starlab_host import Board, LinkLost, balance, calibrate
 from starlab_host.balance import measure
 from starlab_spec.operations import Operation
+from starlab_spec.safe_area import SafeArea
 from starlab_spec.supplies import supply
 from starlab_spec.wire.transactions import Opcode, Transaction
 
@@ -133,3 +134,26 @@ def test_where_setting_back_fails_too_the_first_failure_is_told() -> None:
     bench.session.before_execute = look
     with pytest.raises(LinkLost, match="first"):
         calibrate(bench.board, now=NOW, readings=8)
+
+
+def test_codes_beyond_the_limits_of_this_board_are_left_out() -> None:
+    """V25 at 2564.6 mV may rise by one code of 19.8 mV here, and the others not at all."""
+    bench = detuned()
+    narrow = {"V25": {"high": 2580}, "VBL27": {"high": 2850}, "VBL23": {"low": 2300}}
+    bench.board = Board(bench.session, SafeArea.of({"supplies": narrow}))
+    seen: list[tuple[int, int]] = []
+
+    def look(command: Sequence[Transaction]) -> None:
+        seen.extend(
+            (one.address, int.from_bytes(one.data, "big"))
+            for one in command
+            if one.opcode == Opcode.SET_SUPPLY
+        )
+
+    bench.session.before_execute = look
+    found = balance(bench.board)
+    assert abs(found.after.mismatch_mv) < abs(found.before.mismatch_mv)
+    v25 = [code for index, code in seen if index == supply("V25").index]
+    assert max(v25) == supply("V25").default_code + 1
+    for index, code in seen:
+        bench.board.channels[index].check_code(code)

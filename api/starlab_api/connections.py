@@ -7,13 +7,15 @@ seconds; one more client always gets in, as the connection that has waited longe
 import asyncio
 import logging
 import resource
+from collections import deque
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final
 
+from httptools import HttpParserError
 from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from starlab_api.problems import (
@@ -131,6 +133,12 @@ class Connections:
             self._wait_for_turn(loop)
 
 
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Tell the application of a call that its client has gone."""
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, with limits."""
 
@@ -149,7 +157,8 @@ class Connection(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._waited_s = 0.0
         self._why: ApiProblem | None = None
-        self._begun = self._answered = 0
+        self._later: ApiProblem | None = None
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._in_body = self._ended_here = False
         self._fields = self._field_bytes = self._other_bytes = self._body_bytes = 0
         self._body_here = 0
@@ -192,13 +201,15 @@ class Connection(HttpToolsProtocol):
         self._connections.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Give the place back; each call hears that its client has gone, not the newest alone."""
         self._connections.leave(self)
+        for cycle in self._unanswered:
+            _disconnect(cycle)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, as long as they lead somewhere."""
-        if self._phase is _Phase.REFUSED:
+        if self._phase is _Phase.REFUSED or self._later is not None:
             return
         self._ended_here, self._body_here = False, 0
         super().data_received(data)
@@ -211,6 +222,9 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        if len(self._unanswered) >= self._limits.ahead:
+            self._why = ServerBusy(f"{self._limits.ahead} calls of this connection are under way")
+            raise self._why
         self._fields = self._field_bytes = self._other_bytes = self._body_bytes = 0
         self._body_here = 0
 
@@ -226,13 +240,20 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The headers are there: the request finds a place among the calls, or is refused."""
-        self._begun += 1
         self._in_body = True
         self._move()
         is_stop = (self.parser.get_method(), self.url.partition(b"?")[0][-len(_STOP[1]) :]) == _STOP
         has_place = self._connections.calls <= self._limits.calls or is_stop
         self.app = self._serve if has_place else self._refuse_call
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except (HttpParserError, UnicodeError):  # its address is none, and so is the call
+            self._in_body = False
+            self._move()
+            raise
+        self._unanswered.append(self.cycle)
+        if self.pipeline:  # who does not read does not hear either that a client leaves
+            self.flow.resume_reading()
 
     def on_body(self, body: bytes) -> None:
         """Part of the body is there."""
@@ -248,9 +269,12 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is out, maybe before the request was whole."""
-        self._answered += 1
+        self._unanswered.popleft()
         self._move()
         super().on_response_complete()
+        if self._later is not None and not self._unanswered:
+            why, self._later = self._later, None
+            self._refuse(why)
 
     def shutdown(self) -> None:
         """The server ends: calls may go on for a while, but what is not yet whole is none."""
@@ -280,7 +304,7 @@ class Connection(HttpToolsProtocol):
         elif self._in_body:
             self._phase = _Phase.BODY
         else:
-            self._phase = _Phase.CALL if self._begun > self._answered else _Phase.HEAD
+            self._phase = _Phase.CALL if self._unanswered else _Phase.HEAD
         if self._phase is not before:
             self._waited_s = 0.0
             self._connections.moved(self, self._phase)
@@ -291,13 +315,21 @@ class Connection(HttpToolsProtocol):
         """Say why, and let the client read it.
 
         A connection that is closed on what the client still sends would take the answer along.
+        Calls that came before on this connection are answered first.
         """
-        if self._phase is _Phase.REFUSED:
+        if self._phase is _Phase.REFUSED or self._later is not None:
             return
-        if self.cycle is not None:  # an application that waits for the rest hears that it is over
-            self.cycle.disconnected = True
+        if len(self._unanswered) > self._in_body:  # else the client took it for theirs
+            self._later = why
+            if self._in_body:
+                self.pipeline.popleft()  # it was never begun
+                self._unanswered.pop()
+                self._in_body = False
+                self._move()
+            return
+        if self._in_body:  # an application that waits for the rest hears that it is over
             self.cycle.waiting_for_100_continue = False
-            self.cycle.message_event.set()
+            _disconnect(self.cycle)
         has_begun = self._phase is _Phase.BODY and self.cycle.response_started
         self._move(refused=True)
         if has_begun or self.transport.is_closing():

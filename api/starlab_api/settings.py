@@ -53,6 +53,8 @@ class ConnectionLimits:
     """Bytes of a request before its body."""
     head_fields: int = 100
     """Headers of a request."""
+    ahead: int = 8
+    """Requests that a connection may send ahead of their answers."""
     head_s: float = 10.0
     """How long a request may take until its headers are there."""
     idle_s: int = 5

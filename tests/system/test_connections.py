@@ -1,6 +1,7 @@
 """Clients that send half of a request, too much, too slowly, or leave: one more always gets in."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -246,6 +247,65 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(tmp_path: Path) ->
             except ConnectionError:
                 ended = True
         assert ended
+
+
+def answers(connection: socket.socket) -> list[int]:
+    """The status of each answer on a connection, until it is closed."""
+    received = b""
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            received += part
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
+
+
+ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        (b"\0 no request\r\n\r\n", 400),
+        (b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (UPLOAD + JSON + b"Transfer-Encoding: chunked\r\n\r\nno number\r\n", 400),
+        (HALF + b"X: y\r\n" * 120, 431),
+        (UPLOAD + JSON + b"Content-Length: 9\r\n\r\n{", 408),
+    ],
+)
+def test_calls_that_came_before_are_answered_before_one_is_refused(
+    tmp_path: Path, tail: bytes, status: int
+) -> None:
+    # the board is away, which takes a while: a refusal that comes first would be its answer
+    first = b"GET /api/v1/boards/board0/settings HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        serving(tmp_path, connections=QUICK, connect_timeout_s=1.0) as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(first + tail)
+        assert answers(connection) == [503, status]
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_an_address_that_is_none_is_told_so(calm: Server) -> None:
+    with calm.connect() as connection:
+        connection.sendall(b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status, problem = answer(connection)
+    assert (status, problem["type"]) == (400, "malformed-request")
+    assert "Traceback" not in calm.log.read_text()
+
+
+def test_requests_ahead_of_their_answers_are_bounded(tmp_path: Path) -> None:
+    with serving(tmp_path, connections={**QUICK, "ahead": 3}) as server, ExitStack() as stack:
+        eager = [stack.enter_context(server.connect()) for _ in range(10)]
+        before = server.resident_kb()
+        for connection in eager:
+            connection.sendall(ALIVE * 5_000)
+        assert server.stop() == "stop-unconfirmed"
+        for connection in eager:
+            assert answers(connection)[:3] == [200, 200, 200]
+        assert server.resident_kb() - before < 10_000
+        with server.connect() as connection:
+            connection.sendall(ALIVE * 4)
+            assert answers(connection) == [200, 200, 200, 503]
 
 
 def leaving(server: Server, sent: bytes, *, hears: bytes = b"", reset: bool = False) -> None:

@@ -63,7 +63,8 @@ def post(made: Bench, name: str, **headers: str) -> socket.socket:
     head = "".join(f"{field}: {value}\r\n" for field, value in lines.items())
     start = f"POST {url.path.rstrip('/')}{path} HTTP/1.1\r\n{head}\r\n"
     connection.sendall(start.encode() + body)
-    until(lambda: (made.info()["running"] or {"request_id": None})["request_id"] == name)
+    asked = lines["X-Request-ID"]
+    until(lambda: (made.info()["running"] or {"request_id": None})["request_id"] == asked)
     return connection
 
 
@@ -91,6 +92,18 @@ def test_a_call_whose_client_goes_away_stops_and_its_pulses_are_told(
     assert long_lived.said(f"{told['call']}: its client has gone; stopped: ")
     # nobody holds the board any more, and it is as it was
     assert long_lived.client.post("/arrays/1/pulse", json=PULSE).json() == {"pulses": 1}
+
+
+def test_a_client_that_has_asked_for_more_and_goes_away_ends_its_call_too(
+    long_lived: Bench,
+) -> None:
+    connection = post(long_lived, "program", **{"X-Request-ID": "with more"})
+    host = f"{long_lived.client.base_url.host}"
+    connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 2)
+    connection.close()
+    until(lambda: not long_lived.info()["running"])
+    told = long_lived.info()["last_stopped"]
+    assert (told["request_id"], told["how"][:9]) == ("with more", "stopped: ")
 
 
 def test_a_call_with_a_key_runs_to_its_end_and_its_answer_is_kept(long_lived: Bench) -> None:

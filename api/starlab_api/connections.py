@@ -28,10 +28,9 @@ from starlab_api.problems import (
     problem_response,
 )
 from starlab_api.settings import ConnectionLimits
+from starlab_api.stopping import is_stop
 
 _log: Final = logging.getLogger(__name__)
-_STOP: Final = (b"POST", b"/emergency-stop")
-"""What always finds a place: method, and end of the address."""
 _CHUNK_OVERHEAD: Final = 8
 """Bytes that a byte of a body may take on the way: one for each chunk is the worst."""
 _DESCRIPTORS: Final = 4096
@@ -242,8 +241,9 @@ class Connection(HttpToolsProtocol):
         """The headers are there: the request finds a place among the calls, or is refused."""
         self._in_body = True
         self._move()
-        is_stop = (self.parser.get_method(), self.url.partition(b"?")[0][-len(_STOP[1]) :]) == _STOP
-        has_place = self._connections.calls <= self._limits.calls or is_stop
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        has_place = self._connections.calls <= self._limits.calls
+        has_place = has_place or is_stop(self.parser.get_method().decode("ascii"), path)
         self.app = self._serve if has_place else self._refuse_call
         try:
             super().on_headers_complete()

@@ -5,6 +5,7 @@ before anything was executed, and that a later try may escape, is not kept: the 
 by another call, or not formed, or the journal could not be written. The same key may be tried again
 then; the answer says so, as `nothing_done`. Nor is a refusal of a media type kept: how something is
 said is no part of what was asked, and a stored answer is given as whoever asks again can read it.
+An emergency stop is carried out each time, whatever its key: an answer of before stops nothing.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from starlab_api.problems import (
     problem_response,
 )
 from starlab_api.replies import ARRAY_REPLY, ArrayReply, accepted_type
+from starlab_api.stopping import is_stop
 
 _PASSING: Final = frozenset({409, 500, 503, 507})
 """Statuses that may mean that nothing was done, and are documents of problems."""
@@ -109,7 +111,7 @@ class Idempotency:
             return
         request = Request(scope, receive)
         keys = request.headers.getlist("idempotency-key")
-        if not keys:
+        if not keys or is_stop(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
         try:

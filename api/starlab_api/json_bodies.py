@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from starlab_api.limits import bounded
 from starlab_api.problems import InvalidInput, shown
+from starlab_contract import INT_MAX, INT_MIN
 
 SMALL_BYTES: Final = 64 * 1024
 """Most bytes of a JSON body without arrays: the greatest, a device model as a table, has some
@@ -28,8 +29,6 @@ _VALUES_MAX: Final = 10_000
 _DEPTH_MAX: Final = 32
 """Deepest nesting of a parameter; device models and effects have four levels."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_INT_MIN: Final = -(1 << 63)
-_INT_MAX: Final = (1 << 64) - 1
 
 
 def parse(content: bytes) -> Any:
@@ -129,7 +128,7 @@ def _check_leaf(path: str, value: object) -> None:
         if _SURROGATE.search(value):
             raise InvalidInput(path, "holds half of a character, a lone surrogate")
     elif isinstance(value, int):
-        if not _INT_MIN <= value <= _INT_MAX:
+        if not INT_MIN <= value <= INT_MAX:
             raise InvalidInput(path, "is a number beyond 64 bits")
     elif isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(path, "is a number beyond the range of a 64-bit float")

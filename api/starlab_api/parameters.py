@@ -10,12 +10,12 @@ from typing import Any, Final
 from fastapi import Request
 
 from starlab_api.problems import InvalidInput
+from starlab_api.stopping import is_stop
 from starlab_contract import check_text, nearest
 
 ROOT: Final = "/api/v1"
 """Where the routes are included; a route knows its own part of the path alone."""
 _TEXTS: Final = {"integer": "int", "number": "float", "boolean": "bool"}
-_STOP: Final = "/emergency-stop"
 
 
 async def check_parameters(request: Request) -> None:
@@ -39,8 +39,9 @@ async def check_parameters(request: Request) -> None:
         if name not in known:
             raise InvalidInput(name, f"is no parameter of this call; {nearest(name, known)}")
         _check_values(name, known[name], request.query_params.getlist(name))
-    is_stop = request.method == "POST" and path.endswith(_STOP)  # never for a thing like this
-    if "requestBody" not in operation and _has_body(request) and not is_stop:
+    if is_stop(request.method, path):  # never refused for a thing like this
+        return
+    if "requestBody" not in operation and _has_body(request):
         raise InvalidInput("body", "cannot be given: this call takes none")
 
 

@@ -23,6 +23,11 @@ _GRACE_S: Final = 0.25
 """What the answer may take beyond the time that the board has."""
 
 
+def is_stop(method: str, path: str) -> bool:
+    """Whether a request is an emergency stop, which nothing may refuse or hold up."""
+    return method == "POST" and path.endswith("/emergency-stop")
+
+
 class Stoppable(Protocol):
     """What can be stopped: a board, or a session that was only just opened."""
 

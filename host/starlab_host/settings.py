@@ -193,7 +193,8 @@ class _Binding(NamedTuple):
 
 
 def _number(name: str, value: SettingValue) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    # NaN is not below anything; math.isnan does not take integers of any size
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= math.inf:
         raise BadArgument(name, f"{value!r} is not a number")
     return value
 

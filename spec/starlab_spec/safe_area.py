@@ -246,7 +246,8 @@ def _flat(table: Table, within: str = "") -> Iterator[tuple[str, Any]]:
 
 def _checked(path: str, value: object) -> float:
     bound = _BOUNDS[path]
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    # NaN is not below anything; math.isnan does not take integers of any size
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= math.inf:
         raise BadLimits(path, f"is {value!r}, expected a number")
     if not bound.low <= value <= bound.high:
         raise LimitExceeded(path, value, bound.low if value < bound.low else bound.high, bound.unit)

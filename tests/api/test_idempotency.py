@@ -47,8 +47,21 @@ def test_a_key_with_another_body_is_refused(board: TestClient, key: dict[str, st
 
 
 def test_a_key_with_another_method_is_refused(board: TestClient, key: dict[str, str]) -> None:
-    board.post("/emergency-stop", headers=key).raise_for_status()
-    assert board.delete("/emergency-stop", headers=key).status_code == 422
+    board.delete("/emergency-stop", headers=key).raise_for_status()
+    assert board.post("/snapshots", headers=key).status_code == 422
+
+
+def test_an_emergency_stop_is_carried_out_whatever_its_key(
+    board: TestClient, key: dict[str, str]
+) -> None:
+    board.post("/arrays/1/pulse", json=PULSES, headers=key).raise_for_status()
+    for _ in range(2):
+        stopped = board.post("/emergency-stop", headers=key)
+        assert (stopped.status_code, stopped.json()["confirmed"]) == (200, True)
+        assert board.get("").json()["faults"] == ["emergency_stop"]
+        board.delete("/emergency-stop").raise_for_status()
+    several = [("Idempotency-Key", "a"), ("Idempotency-Key", "")]
+    assert board.post("/emergency-stop", headers=several).status_code == 200
     board.delete("/emergency-stop").raise_for_status()
 
 

@@ -113,6 +113,18 @@ def test_what_is_no_integer_beside_an_array(board: TestClient, text: str) -> Non
     assert board.get("/counters").json()["operations"]["training"] == 0
 
 
+@pytest.mark.parametrize("text", ["9" * 400, "-" + "9" * 5000, str(1 << 64), str(-(1 << 63) - 1)])
+def test_integers_of_a_query_string_have_64_bits(board: TestClient, text: str) -> None:
+    body = npz(inputs=[[0] * 784], labels=[1])
+    for name in ("th", "layers", "adc_bits_1", "target_on", "update_pulses_2"):
+        reply = board.post("/train-step", content=body, headers=NPZ, params={name: text})
+        assert refusal(reply) == (422, name)
+        assert reply.json()["detail"] == f"{name} is a number beyond 64 bits"
+    for text, limit in ((str((1 << 64) - 1), 131071.0), (str(-(1 << 63)), 0.0)):
+        reply = board.post("/train-step", content=body, headers=NPZ, params={"th": text})
+        assert (reply.json()["type"], reply.json()["limit"]) == ("limit-exceeded", limit)
+
+
 @pytest.mark.parametrize("address", ["1_04", "0x1_04", "\u0661", " 256", "0b100", "0o400", "256 "])
 def test_what_is_no_address_of_a_register(away: TestClient, address: str) -> None:
     reply = away.get(f"/api/v1/boards/board0/registers/{address}")

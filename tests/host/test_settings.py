@@ -142,6 +142,7 @@ def test_c2_of_a_sloped_activation_is_a_fraction() -> None:
         ({"th": 2.5}, "th 2.5 is not a whole number"),
         ({"th": float("nan")}, "th nan is not a number"),
         ({"th": "high"}, "th 'high' is not a number"),
+        ({"th": 10**400}, f"th 1{'0' * 400} is above the 131071 limit"),
         ({"th": True}, "th True is not a number"),
         ({"th1_uS": -0.1}, "th1_uS -0.1 uS is below the 0 uS limit"),
         ({"c1_relative": 1}, "c1_relative 1 is neither true nor false"),

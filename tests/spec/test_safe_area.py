@@ -137,6 +137,10 @@ def test_what_was_shipped_differs_from_itself_in_nothing() -> None:
         ),
         ({"rate": 3}, "rate is 3, expected a table"),
         ({"forming": {"level_mv": math.nan}}, "forming.level_mv is nan, expected a number"),
+        (
+            {"forming": {"level_mv": 10**400}},
+            f"forming.level_mv 1{'0' * 400} mV is above the 4500 mV limit",
+        ),
         ({"forming": {"level_mv": True}}, "forming.level_mv is True, expected a number"),
         ({"forming": {"level_mv": "3 V"}}, "forming.level_mv is '3 V', expected a number"),
         ({"rails": {"trip_margin": 0}}, "rails.trip_margin 0 is below the 0.01 limit"),

@@ -69,7 +69,7 @@ from starlab_contract.emulator import (
     NetworkFaults,
     WiresAccount,
 )
-from starlab_contract.exact import TEXT, check_text, nearest
+from starlab_contract.exact import INT_MAX, INT_MIN, TEXT, check_text, nearest
 from starlab_contract.in_doubt import CommandState, JournaledCommand, Recovered
 from starlab_contract.limits import (
     ArrayLimits,
@@ -115,6 +115,8 @@ from starlab_contract.supplies import (
 )
 
 __all__ = [
+    "INT_MAX",
+    "INT_MIN",
     "JSON_TYPE",
     "NPY_TYPE",
     "NPZ_TYPE",

@@ -16,6 +16,11 @@ _LISTED: Final = 8
 """All names are told where there are no more ..."""
 _NEAREST: Final = 3
 """... and else as many, the nearest."""
+INT_MIN: Final = -(1 << 63)
+INT_MAX: Final = (1 << 64) - 1
+"""Integers beyond these mean nothing to any board, as text and as JSON."""
+_DIGITS: Final = 20
+"""Letters of the longest of them."""
 _WHOLE: Final = re.compile("-?(0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTH: Final = re.compile("true|false|1|0")
@@ -43,6 +48,8 @@ def check_text(kind: str, text: str) -> None:
     what, pattern = _KINDS[kind]
     if pattern.fullmatch(text) is None:
         raise ValueError(f"should be {what}, not {text[:_SHOWN]!r}")
+    if kind == "int" and (len(text) > _DIGITS or not INT_MIN <= int(text) <= INT_MAX):
+        raise ValueError("is a number beyond 64 bits")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -197,7 +197,8 @@ class Work:
         """Take in what became of a command: results up to the first that failed."""
         last = results[-1].status
         complete = len(results) - (last != Status.OK)
-        self._changed = self._changed or leaves_traces(transactions[:complete])
+        if not self._unwinding:  # what is put back is as it was
+            self._changed = self._changed or leaves_traces(transactions[:complete])
         self._unwinding = self._unwinding or last != Status.OK
         self._add(pulses_applied(results))
 

@@ -76,14 +76,16 @@ def test_a_calibration_that_cannot_be_kept_is_not_used(bench: TestClient, tmp_pa
 def test_a_pulse_that_cannot_be_written_down_is_not_given(bench: TestClient) -> None:
     pulse = {"kind": "set", "rows": [1], "columns": [1], "polarity": "+"}
     bench.post("/arrays/1/pulse", json=pulse).raise_for_status()
+    key = {"idempotency-key": "later"}
     with files_of_at_most(0):
-        reply = bench.post("/arrays/1/pulse", json=pulse)
+        reply = bench.post("/arrays/1/pulse", json=pulse, headers=key)
         state = bench.get("")
     assert (reply.status_code, reply.json()["type"]) == (507, "insufficient-storage")
     assert "journal" in reply.json()["detail"]
+    assert reply.json()["nothing_done"] is True
     assert state.status_code == 200
     assert bench.get("/counters").json()["pulses"]["array1"]["set"] == 1
-    assert bench.post("/arrays/1/pulse", json=pulse).json() == {"pulses": 1}
+    assert bench.post("/arrays/1/pulse", json=pulse, headers=key).json() == {"pulses": 1}
 
 
 def test_a_call_that_found_a_full_disk_may_be_tried_again_under_its_key(bench: TestClient) -> None:

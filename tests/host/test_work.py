@@ -214,6 +214,17 @@ def test_what_was_refused_or_only_rehearsed_is_no_change() -> None:
     assert not work.done.changed
 
 
+@pytest.mark.parametrize("name", ["pulse", "program", "open-loop", "cyclic", "train"])
+def test_a_call_whose_first_pulses_could_not_be_sent_has_changed_nothing(name: str) -> None:
+    bench, work = bench_for(name), Work()
+    registers = bench.chip.settings()
+    fail_at(bench, 1, raising(JournalError("the journal is full")))
+    with pytest.raises(JournalError), work:
+        CALLS[name](bench, work)
+    assert (work.done.changed, work.done.pulses) == (False, 0)
+    assert bench.chip.settings() == registers
+
+
 def test_operations_of_one_call_are_told_as_a_whole() -> None:
     told: list[tuple[int, int]] = []
     each: list[tuple[int, int]] = []

@@ -139,7 +139,31 @@ def test_pickled_objects_are_never_loaded(client: Client, server: FakeServer) ->
         client.board("emu0").arrays[1].conductance_uS()
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://x",
+        "",
+        "http://",
+        "http://..",
+        "http://lab..example",
+        f"http://{'a' * 64}.example",
+        "http://localhost:8000/?board=emu0",
+        "http://localhost/#x",
+    ],
+)
 def test_what_is_no_url_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match="no URL of a server"):
         Client(url)
+
+
+@pytest.mark.parametrize("proxy", ["http://..", f"http://{'a' * 64}.example"])
+def test_a_proxy_whose_name_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with (
+        Client("http://lab.example") as client,
+        pytest.raises(InvalidInput, match="proxies"),
+    ):
+        client.boards()

@@ -20,6 +20,7 @@ from starlab.http import (
     client_options,
     environment_checked,
     error_of_closing,
+    error_of_environment,
     error_of_transport,
     request_arguments,
 )
@@ -133,6 +134,8 @@ class Client:
             response = self._http.request(**request_arguments(call, request_id))
         except httpx2.RequestError as error:
             raise error_of_transport(error, call, self.url) from error
+        except UnicodeError as error:
+            raise error_of_environment(error) from error
         except (RuntimeError, ValueError, OSError) as error:  # a socket that another thread closed
             if not self._http.is_closed:
                 raise

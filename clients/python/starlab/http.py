@@ -42,8 +42,10 @@ def client_options(url: str, timeout_s: float | None, connect_timeout_s: float) 
     try:
         parts = urlsplit(url)
         is_root = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        httpx2.URL(url)
-    except (ValueError, httpx2.InvalidURL):  # a port is none, brackets do not match, ...
+        is_root = is_root and not parts.query and not parts.fragment
+        httpx2.URL(url).host.encode("idna")
+    # a port is none, brackets do not match, a part of a name is empty or too long, ...
+    except (ValueError, httpx2.InvalidURL):
         is_root = False
     if not is_root:
         raise InvalidInput(f"{url!r} is no URL of a server, such as {DEFAULT_URL}")
@@ -66,10 +68,18 @@ def environment_checked() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, httpx2.InvalidURL) as error:
-        raise InvalidInput(
-            "the environment's proxies or certificates (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, "
-            f"SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {error}"
-        ) from error
+        raise error_of_environment(error) from error
+
+
+def error_of_environment(error: Exception) -> InvalidInput:
+    """The error for proxies or certificates of the environment that are none.
+
+    A proxy whose name is none shows only when it is asked: as a `UnicodeError`.
+    """
+    return InvalidInput(
+        "the environment's proxies or certificates (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, "
+        f"SSL_CERT_FILE, SSL_CERT_DIR) cannot be used: {error}"
+    )
 
 
 def request_arguments(call: Call[Any], request_id: str) -> dict[str, Any]:

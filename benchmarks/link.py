@@ -16,7 +16,7 @@ from benchmarks.processes import emulator, process
 
 from starlab_host.links import open_link
 from starlab_host.links.base import Link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.wire.frames import (
     FRAME_OVERHEAD_BYTES,
     JUMBO_PAYLOAD_BYTES,

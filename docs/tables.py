@@ -32,7 +32,6 @@ from starlab_spec.operations import PulseKind
 from starlab_spec.registers import REGISTERS, Access, Field, Register
 from starlab_spec.safe_area import DRIVING_RAIL, SafeArea
 from starlab_spec.supplies import SUPPLIES
-from starlab_spec.wire.board_session import BoardSession
 from starlab_spec.wire.dissector import dissector
 from starlab_spec.wire.fields import (
     EVENT_KINDS,
@@ -52,10 +51,11 @@ from starlab_spec.wire.fields import (
     WireField,
 )
 from starlab_spec.wire.frames import FrameType
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import MOVES, RequesterState
-from starlab_spec.wire.responder import Responder
-from starlab_spec.wire.standing import MEANINGS
+from starlab_spec.wire.requester.events import MOVES, RequesterState
+from starlab_spec.wire.requester.requester import Requester
+from starlab_spec.wire.responder.board_session import BoardSession
+from starlab_spec.wire.responder.responder import Responder
+from starlab_spec.wire.responder.standing import MEANINGS
 
 ROOT = Path(__file__).parents[1]
 

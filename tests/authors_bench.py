@@ -8,7 +8,7 @@ from typing import Self
 from starlab_sim import Board, Specimen
 from starlab_sim.authors import AuthorsServer, listener
 from starlab_sim.ports import UdpPort
-from starlab_sim.server import BoardServer
+from starlab_sim.serving.server import BoardServer
 
 
 class AuthorsBench:

@@ -14,14 +14,16 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 
 from starlab_api import docs, problems
-from starlab_api.all_boards import Boards
+from starlab_api.access.gate import Allowed, Gate
+from starlab_api.access.limits import BodyLimit
+from starlab_api.access.parameters import ROOT, check_parameters
+from starlab_api.boards.all_boards import Boards
+from starlab_api.boards.embedded_emulator import EmbeddedEmulator
+from starlab_api.boards.snapshots import SnapshotStore, now
+from starlab_api.boards.views import state_of
 from starlab_api.data_folder import held
-from starlab_api.emulator import EmbeddedEmulator
-from starlab_api.gate import Allowed, Gate
 from starlab_api.idempotency import AnswerStore, Idempotency
-from starlab_api.limits import BodyLimit
 from starlab_api.openapi import describe
-from starlab_api.parameters import ROOT, check_parameters
 from starlab_api.routes import (
     arrays,
     boards,
@@ -42,8 +44,6 @@ from starlab_api.routes import (
     settings as board_settings,
 )
 from starlab_api.settings import ServerSettings
-from starlab_api.snapshots import SnapshotStore, now
-from starlab_api.views import state_of
 from starlab_contract import WARNINGS_HEADER
 
 _DESCRIPTION = """

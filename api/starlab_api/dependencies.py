@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from starlab_api.all_boards import Boards
-from starlab_api.boards import BoardSlot
-from starlab_api.callers import CALLER, Caller
+from starlab_api.boards.all_boards import Boards
+from starlab_api.boards.callers import CALLER, Caller
+from starlab_api.boards.slot import BoardSlot
+from starlab_api.boards.snapshots import SnapshotStore
 from starlab_api.problems import NotFound
 from starlab_api.settings import ServerSettings
-from starlab_api.snapshots import SnapshotStore
 from starlab_spec import ARRAY1, ARRAY2, ArrayGeometry
 
 _GEOMETRIES = {"1": ARRAY1, "2": ARRAY2}

@@ -22,7 +22,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from starlab_api.bodies import in_turn, media_type, whole_body
+from starlab_api.boards.stopping import is_stop
+from starlab_api.bodies.array_calls import in_turn, media_type, whole_body
+from starlab_api.bodies.replies import ARRAY_REPLY, ArrayReply, accepted_type
 from starlab_api.problems import (
     ApiProblem,
     InvalidInput,
@@ -31,8 +33,6 @@ from starlab_api.problems import (
     problem_of,
     problem_response,
 )
-from starlab_api.replies import ARRAY_REPLY, ArrayReply, accepted_type
-from starlab_api.stopping import is_stop
 
 _PASSING: Final = frozenset({409, 500, 503, 507})
 """Statuses that may mean that nothing was done, and are documents of problems."""

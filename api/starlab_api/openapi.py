@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from starlab_api.bodies import ArrayCall
-from starlab_api.calls import ARRAY_CALLS
+from starlab_api.bodies.array_calls import ArrayCall
+from starlab_api.bodies.calls import ARRAY_CALLS
 from starlab_contract import JSON_TYPE, NPY_TYPE, NPZ_TYPE, PROBLEM_TYPE, Problem
 
 _REFERENCE: Final = "#/components/schemas/{model}"

@@ -22,11 +22,11 @@ from typing import Any, Final, cast
 import uvicorn
 from fastapi import FastAPI
 
+from starlab_api.access.connections import Connections, fitting, more_descriptors
+from starlab_api.access.gate import Allowed, host_name
 from starlab_api.app import create_app
-from starlab_api.connections import Connections, fitting, more_descriptors
+from starlab_api.boards.embedded_emulator import EmulatorFailed
 from starlab_api.data_folder import DataInUse
-from starlab_api.emulator import EmulatorFailed
-from starlab_api.gate import Allowed, host_name
 from starlab_api.options import USAGE, parse_options
 from starlab_api.repeats import CountingHandler
 from starlab_api.settings import EmulatorSettings, Limits, ServerSettings

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from starlab_host import balance, calibrate
-from starlab_host.calibration import step
+from starlab_host.board.calibration import step
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects

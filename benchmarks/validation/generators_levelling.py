@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from starlab_host import balance, calibrate, level
-from starlab_host.levelling import TOLERANCE_CODES
+from starlab_host.trimming.levelling import TOLERANCE_CODES
 from starlab_spec.supplies import CLAMP_OFFSET_MV, NOMINAL_READ_MV, SUPPLIES, supply
 
 NOISE_MV: Final = 0.5

@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from starlab_sim.authors import AuthorsServer, listener
-from starlab_sim.board import Board
 from starlab_sim.chip import warm_up
 from starlab_sim.devices import PRESET_NAMES, Device, device_model, load_device
 from starlab_sim.effects import NONE, Effects
-from starlab_sim.emulator_commands import SEED_MAX, FaultRequest, fault_request
 from starlab_sim.errors import Refused, StateUnusable
-from starlab_sim.kept_values import check_chip
-from starlab_sim.network_faults import Network
+from starlab_sim.firmware.board import Board
+from starlab_sim.firmware.snapshot import Restorable
+from starlab_sim.keeping.kept_values import check_chip
+from starlab_sim.keeping.state_file import StateFile
 from starlab_sim.ports import EthernetPort, Port, PtyPort, UdpPort
-from starlab_sim.server import BoardServer
-from starlab_sim.snapshot import Restorable
-from starlab_sim.specimen import Specimen
-from starlab_sim.state_file import StateFile
+from starlab_sim.requests.emulator import SEED_MAX, FaultRequest, fault_request
+from starlab_sim.serving.network_faults import Network
+from starlab_sim.serving.server import BoardServer
+from starlab_sim.socket.specimen import Specimen
 from starlab_spec.authors import TCP_PORT
 from starlab_spec.errors import SpecError
 from starlab_spec.safe_area import SafeArea

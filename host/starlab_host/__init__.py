@@ -3,12 +3,12 @@
 Serves nobody over a network: that is :mod:`starlab_api`. Knows no emulator: a board is a board.
 """
 
-from starlab_host.balance import Balance, ReadVoltages, balance
-from starlab_host.board import Board
-from starlab_host.calibrating import calibrate
-from starlab_host.calibration import Calibration, CalibrationStore, ChannelFit
-from starlab_host.capabilities import Capabilities, capabilities_of
-from starlab_host.chip import METHODS, Chip
+from starlab_host.board.board import Board
+from starlab_host.board.calibration import Calibration, CalibrationStore, ChannelFit
+from starlab_host.board.capabilities import Capabilities, capabilities_of
+from starlab_host.board.work import Done, Extent, Work, so_far
+from starlab_host.chip.chip import METHODS, Chip
+from starlab_host.chip.settings import Settings
 from starlab_host.connection import connect
 from starlab_host.discovery import FoundBoard, discover
 from starlab_host.errors import (
@@ -35,10 +35,9 @@ from starlab_host.errors import (
     StopUnconfirmed,
     StorageFailed,
 )
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import Entry, EntryState, Recovery
-from starlab_host.levelling import Levelling, Offset, Outcome, level
-from starlab_host.path_memory import PathMemory
+from starlab_host.journal.entries import Entry, EntryState, Recovery
+from starlab_host.journal.journal import Journal
+from starlab_host.links.path_memory import PathMemory
 from starlab_host.results import (
     Counters,
     EnergyParts,
@@ -54,10 +53,11 @@ from starlab_host.results import (
     Vmm,
 )
 from starlab_host.safety import cell_mask, check_indices
-from starlab_host.settings import Settings
-from starlab_host.stopping import fault_names
-from starlab_host.waiting import Stop, Stopped
-from starlab_host.work import Done, Extent, Work, so_far
+from starlab_host.session.stopping import fault_names
+from starlab_host.session.waiting import Stop, Stopped
+from starlab_host.trimming.balance import Balance, ReadVoltages, balance
+from starlab_host.trimming.calibrating import calibrate
+from starlab_host.trimming.levelling import Levelling, Offset, Outcome, level
 
 __all__ = [
     "METHODS",

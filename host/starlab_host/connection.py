@@ -5,19 +5,19 @@ from errno import EBUSY
 from pathlib import Path
 
 from starlab_host.authors import AuthorsSession, identity_of
-from starlab_host.board import Board
-from starlab_host.calibration import CalibrationStore
+from starlab_host.board.board import Board
+from starlab_host.board.calibration import CalibrationStore
 from starlab_host.capture import captured
 from starlab_host.errors import BoardAway, InUse
-from starlab_host.heart import Heart, outlet_of
-from starlab_host.identity import whole_identity
-from starlab_host.journal import Journal
-from starlab_host.journaled_session import JournaledSession
+from starlab_host.journal.journal import Journal
+from starlab_host.journal.journaled_session import JournaledSession
 from starlab_host.links import AuthorsAddress, parse_address
 from starlab_host.links.memory import ExecutingBoard
-from starlab_host.path_memory import PathMemory
-from starlab_host.session import Session
-from starlab_host.sessions import NumberedSession
+from starlab_host.links.path_memory import PathMemory
+from starlab_host.session.heart import Heart, outlet_of
+from starlab_host.session.identity import whole_identity
+from starlab_host.session.numbered import NumberedSession
+from starlab_host.session.session import Session
 from starlab_spec.safe_area import SafeArea
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from starlab_api.archives import Room, read_npz
-from starlab_api.arrays import array_of_lists, read_npy, write_npy, write_npz
+from starlab_api.bodies.archives import Room, read_npz
+from starlab_api.bodies.arrays import array_of_lists, read_npy, write_npy, write_npz
 from starlab_api.problems import ApiProblem, InvalidInput
 
 NUMBERS = hnp.boolean_dtypes() | hnp.integer_dtypes() | hnp.floating_dtypes()

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, WANT_NPY, WANT_NPZ, array_in, arrays_in, npy, npz
 
 from starlab_contract import Level, LevelOutcome
-from starlab_host import levelling
+from starlab_host.trimming import levelling
 
 RNG = np.random.default_rng(7)
 SAMPLES = (RNG.random((6, 784)) < 0.15).astype(np.uint8)

@@ -11,9 +11,9 @@ from starlette.types import Message, Receive
 from tests.api.conftest import Emulator
 
 from starlab_api import ServerSettings
-from starlab_api.all_boards import Boards
-from starlab_api.boards import BoardSlot, Connection
-from starlab_api.callers import CALLER, Caller
+from starlab_api.boards.all_boards import Boards
+from starlab_api.boards.callers import CALLER, Caller
+from starlab_api.boards.slot import BoardSlot, Connection
 from starlab_host import Aborted, Done, Inference, Work, so_far
 from starlab_spec import ARRAY2
 from starlab_spec.operations import PulseKind

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from starlab_api.connections import fitting
+from starlab_api.access.connections import fitting
 from starlab_api.repeats import CountingHandler
 from starlab_api.settings import ConnectionLimits
 

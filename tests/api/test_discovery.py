@@ -39,7 +39,7 @@ def test_without_an_address_all_networks_of_the_server_and_its_own_boards_are_as
             FoundBoard(ways[:1], {"serial": ["no", "text"]}),
         ]
 
-    monkeypatch.setattr("starlab_api.discovering.discover", discover)
+    monkeypatch.setattr("starlab_api.boards.discovering.discover", discover)
     content = None if body is None else json.dumps(body)
     headers = {} if body is None else {"content-type": "application/json"}
     good, malformed = client.post(DISCOVER, content=content, headers=headers).json()
@@ -87,7 +87,7 @@ def test_those_who_look_for_boards_hold_up_nobody_and_share_one_answer(
         assert answered.wait(250.0)
         return []
 
-    monkeypatch.setattr("starlab_api.discovering.discover", discover)
+    monkeypatch.setattr("starlab_api.boards.discovering.discover", discover)
     with ThreadPoolExecutor(100) as pool:
         others = [{"wait_s": 1 + number / 100} for number in range(10)]
         bodies = [{"wait_s": 20.0}] * 40 + others

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-import starlab_api.emulator
-from starlab_api.emulator import EmbeddedEmulator, EmulatorFailed, pause_s
+import starlab_api.boards.embedded_emulator
+from starlab_api.boards.embedded_emulator import EmbeddedEmulator, EmulatorFailed, pause_s
 from starlab_api.settings import EmulatorSettings
 
 
@@ -34,14 +34,17 @@ def test_one_that_could_not_be_started_again_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     emulator = EmbeddedEmulator(EmulatorSettings(), log=tmp_path / "emulator.log")
-    launch, failures = starlab_api.emulator._launch, [OSError("cannot allocate memory")]
+    launch, failures = (
+        starlab_api.boards.embedded_emulator._launch,
+        [OSError("cannot allocate memory")],
+    )
 
     def try_to(*how: Any) -> Any:
         if failures:
             raise failures.pop()
         return launch(*how)
 
-    monkeypatch.setattr(starlab_api.emulator, "_launch", try_to)
+    monkeypatch.setattr(starlab_api.boards.embedded_emulator, "_launch", try_to)
     first = emulator._process
     first.kill()
     while emulator._process is first:

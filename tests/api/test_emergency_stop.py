@@ -18,9 +18,9 @@ from tests.api.numpy_bodies import NPZ, WANT_NPZ, npz
 from tests.system.wire_client import WireClient
 
 from starlab_api import ServerSettings, create_app
-from starlab_api.stopping import Stopper
+from starlab_api.boards.stopping import Stopper
 from starlab_host import LinkLost, Stopped
-from starlab_host.journal import Journal
+from starlab_host.journal.journal import Journal
 
 FOR_EVER_S = 250.0
 STOPPED = {"faults": ["emergency_stop"], "confirmed": True, "detail": ""}

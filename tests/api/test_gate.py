@@ -8,7 +8,7 @@ from starlette.websockets import WebSocketDisconnect
 from tests.api.numpy_bodies import NPZ
 
 from starlab_api import ServerSettings, create_app
-from starlab_api.gate import host_name, origin
+from starlab_api.access.gate import host_name, origin
 
 FORM = "application/x-www-form-urlencoded"
 EVIL = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}

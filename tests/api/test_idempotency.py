@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, WANT_NPY, WANT_NPZ, array_in, arrays_in, npy, npz
 
+from starlab_api.bodies.replies import ArrayReply
 from starlab_api.idempotency import AnswerStore, StoredAnswer
 from starlab_api.problems import KeyInUse, KeyReused
-from starlab_api.replies import ArrayReply
 
 PULSES = {"kind": "set", "rows": [0], "columns": [0, 1], "polarity": "+", "count": 5}
 NAMES = (f"key {number}" for number in range(1_000_000))

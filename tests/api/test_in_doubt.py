@@ -12,7 +12,7 @@ from tests.api.conftest import Emulator
 from starlab_api import ServerSettings, create_app
 from starlab_host import Journal
 from starlab_host.errors import JournalError
-from starlab_host.journal_entries import SessionRecord
+from starlab_host.journal.entries import SessionRecord
 from starlab_spec.operations import Operation
 from starlab_spec.wire import transactions as tr
 

@@ -14,7 +14,7 @@ from starlab_api import ServerSettings, create_app
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_sim.ports import UdpPort
-from starlab_sim.server import BoardServer
+from starlab_sim.serving.server import BoardServer
 from starlab_spec.wire import codec
 from starlab_spec.wire.frames import FrameType
 from starlab_spec.wire.transactions import Result, Status, Transaction

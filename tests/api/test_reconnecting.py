@@ -47,7 +47,7 @@ def test_a_call_that_meets_a_restarted_board_fails_and_the_next_one_succeeds(
 ) -> None:
     with pytest.MonkeyPatch.context() as quiet:
         # an idle session asks for the status, and so may notice the restart before the call does
-        quiet.setattr("starlab_spec.wire.keepalive.KEEPALIVE_S", NEVER_S)
+        quiet.setattr("starlab_spec.wire.requester.keepalive.KEEPALIVE_S", NEVER_S)
         board.post("/arrays/1/pulse", json=PULSES).raise_for_status()
         own_emulator.kill()
         own_emulator.start()

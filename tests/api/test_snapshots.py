@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from tests.api.conftest import Emulator
 
 from starlab_api import ServerSettings, create_app
+from starlab_api.boards.snapshots import SnapshotStore
 from starlab_api.problems import NotFound
-from starlab_api.snapshots import SnapshotStore
 from starlab_spec.snapshot import READ, checksum, pack, unpack
 
 TYPE = {"content-type": "application/x-starlab-snapshot"}

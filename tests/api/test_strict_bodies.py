@@ -12,13 +12,13 @@ import pytest
 from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, npy, npz
 
-from starlab_api import archives
-from starlab_api.archives import Room, read_npz
-from starlab_api.arrays import array_of_lists
-from starlab_api.json_bodies import SMALL_BYTES, check_plain, parse
+from starlab_api.bodies import archives
+from starlab_api.bodies.archives import Room, read_npz
+from starlab_api.bodies.arrays import array_of_lists
+from starlab_api.bodies.json_bodies import SMALL_BYTES, check_plain, parse
+from starlab_api.bodies.replies import array_response
+from starlab_api.bodies.selections import indices
 from starlab_api.problems import ApiProblem, BodyTooLarge, InvalidInput
-from starlab_api.replies import array_response
-from starlab_api.selections import indices
 from starlab_host.safety import check_samples
 from starlab_spec import LimitExceeded
 from starlab_spec.errors import SpecError

@@ -9,9 +9,9 @@ import pytest
 from tests.contract.vectors.files import FOLDER
 
 from starlab_spec.wire import codec
-from starlab_spec.wire.execution import EnterSafe, Execution
 from starlab_spec.wire.frames import Frame, FrameFlag, FrameType
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.responder.execution import EnterSafe, Execution
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Status, decode_results
 
 VECTORS = json.loads((FOLDER / "exchanges.json").read_text(encoding="utf-8"))

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from starlab_host.board import Board
-from starlab_host.chip import Chip
-from starlab_host.link_statistics import LinkStatistics
-from starlab_host.stopping import STOP, confirmed
-from starlab_host.waiting import Progress, Stop, Stopped
+from starlab_host.board.board import Board
+from starlab_host.chip.chip import Chip
+from starlab_host.session.statistics import LinkStatistics
+from starlab_host.session.stopping import STOP, confirmed
+from starlab_host.session.waiting import Progress, Stop, Stopped
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import BoardStatus

@@ -9,17 +9,17 @@ from typing import Any
 from tests.host.link_bench import Clock, NotingBoard, PatientLink
 
 from starlab_host.errors import HandshakeRefused, LinkError, OutcomeUnknown
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import EntryState, SessionRecord
-from starlab_host.journaled_session import JournaledSession
+from starlab_host.journal.entries import EntryState, SessionRecord
+from starlab_host.journal.journal import Journal
+from starlab_host.journal.journaled_session import JournaledSession
 from starlab_host.links import MemoryLink, MemoryNetwork
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.operations import Operation
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.board_session import BoardSession
 from starlab_spec.wire.codec import decode_frame
 from starlab_spec.wire.frames import FrameType
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.responder.board_session import BoardSession
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Transaction
 
 

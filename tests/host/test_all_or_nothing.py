@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.host.bench import Bench, as_real
 
+from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 from starlab_host.errors import Aborted, BoardRefused, Compliance, NotFormed, NotReady
-from starlab_host.snapshots import restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_spec import SpecError
 from starlab_spec.registers import register

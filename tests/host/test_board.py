@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.host.bench import Bench
 
+from starlab_host.board.memory import COMMAND_BYTES
 from starlab_host.errors import (
     BadArgument,
     BoardRefused,
@@ -14,8 +15,7 @@ from starlab_host.errors import (
     NotReady,
     refusal_of,
 )
-from starlab_host.memory import COMMAND_BYTES
-from starlab_host.stopping import fault_names
+from starlab_host.session.stopping import fault_names
 from starlab_sim import Specimen
 from starlab_spec import LimitExceeded, UnknownName
 from starlab_spec.operations import MEMORY_BYTES, Operation, PulseKind

@@ -10,8 +10,8 @@ from tests.host.bench import Bench
 from tests.host.generators import NOW, REAL, bench_of, off, perfect, truth
 
 from starlab_host import NotReady, calibrate
-from starlab_host.calibrating import sweep_codes
-from starlab_host.calibration import fit, step
+from starlab_host.board.calibration import fit, step
+from starlab_host.trimming.calibrating import sweep_codes
 from starlab_sim import Specimen
 from starlab_sim.supplies import Generators
 from starlab_spec import LimitExceeded

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from starlab_host import BoardRefused, Capabilities, capabilities_of
-from starlab_host.capabilities import PUBLISHED, REASONS
+from starlab_host.board.capabilities import PUBLISHED, REASONS
 from starlab_spec.wire.transactions import Status
 
 

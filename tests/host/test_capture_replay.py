@@ -13,7 +13,7 @@ from starlab_host.capture import Captured, read_pcap
 from starlab_host.capture.conversation import Conversation, Exchange, conversations
 from starlab_host.capture.replay import Divergence, NotEmulated, Replay, compare, replay
 from starlab_host.links import MemoryLink
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec.wire import Frame, FrameFlag, FrameType, Opcode, Result, Status, encode_frame

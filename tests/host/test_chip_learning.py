@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from tests.host.bench import Bench
 from tests.host.chips import assert_no_pulse, images, scatter
 
-from starlab_host import memory
-from starlab_host.commands import samples_per_command
+from starlab_host.board import memory
+from starlab_host.board.commands import samples_per_command
+from starlab_host.chip.settings import Settings
 from starlab_host.errors import Aborted, Compliance, HardwareFault, LinkLost, OutcomeUnknown
-from starlab_host.settings import Settings
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_spec import MINUS, PLUS, SpecError, stellar

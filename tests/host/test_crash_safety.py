@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.host.crash_bench import CrashBench, Life, journaled_host, pulse, steps_of
 
-from starlab_host import idle_thread
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import EntryState
+from starlab_host.journal.entries import EntryState
+from starlab_host.journal.journal import Journal
 from starlab_host.links import MemoryNetwork
+from starlab_host.session import idle_thread
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from starlab_host.doubts import about_lesson, about_programming, about_samples, about_settings
+from starlab_host.chip.doubts import about_lesson, about_programming, about_samples, about_settings
 
 RNG = np.random.default_rng(4)
 SAMPLES = (RNG.random((200, 784)) < 0.15).astype(np.uint8)

@@ -12,8 +12,8 @@ import pytest
 
 from starlab_host.errors import JournalError, StorageFailed
 from starlab_host.files import write_whole
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import EntryState, SessionRecord
+from starlab_host.journal.entries import EntryState, SessionRecord
+from starlab_host.journal.journal import Journal
 
 FULL, NORMAL = 2, 1
 """SQLite's names of how surely a COMMIT is on the disk when it returns."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from starlab_host import commands
-from starlab_host.effects import changes_chip, leaves_traces
+from starlab_host.board import commands
+from starlab_host.session.chip_changes import changes_chip, leaves_traces
 from starlab_spec import ARRAY1
 from starlab_spec.operations import Operation
 from starlab_spec.registers import register

@@ -12,12 +12,12 @@ import pytest
 from tests.host.link_bench import LONG, Clock, NotingBoard, PatientLink
 
 from starlab_host.errors import JournalError, SessionEnded, StopUnconfirmed
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import EntryState
-from starlab_host.journaled_session import JournaledSession
+from starlab_host.journal.entries import EntryState
+from starlab_host.journal.journal import Journal
+from starlab_host.journal.journaled_session import JournaledSession
 from starlab_host.links import MemoryLink
-from starlab_host.session import LAST_MESSAGE_ID, Session
-from starlab_host.stopping import fault_names
+from starlab_host.session.session import LAST_MESSAGE_ID, Session
+from starlab_host.session.stopping import fault_names
 from starlab_spec.registers import register
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.transactions import Opcode, Result, Status

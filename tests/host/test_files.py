@@ -11,7 +11,7 @@ from tests.host.bench import Bench
 from starlab_host import CalibrationStore, Journal, JournalFull, StorageFailed, calibrate
 from starlab_host.capture import Captured, PcapWriter, read_pcap
 from starlab_host.files import remove, write_whole
-from starlab_host.journal_entries import SessionRecord
+from starlab_host.journal.entries import SessionRecord
 
 
 def listing(folder: Path) -> dict[str, bytes]:

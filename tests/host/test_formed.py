@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tests.host.bench import Bench, as_real
 
 from starlab_host import safety
+from starlab_host.chip.formed import ASKING
+from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 from starlab_host.errors import NotFormed
-from starlab_host.formed import ASKING
-from starlab_host.snapshots import restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_spec import ARRAY2

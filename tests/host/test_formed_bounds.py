@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from starlab_host.commands import MaskedPulses
-from starlab_host.formed import ASKING, READINGS, judge, look
+from starlab_host.board.commands import MaskedPulses
+from starlab_host.chip.formed import ASKING, READINGS, judge, look
 from starlab_spec.operations import PulseKind
 
 Mask = NDArray[np.bool_]

@@ -10,7 +10,7 @@ import pytest
 from tests.host.bench import Bench
 
 from starlab_host import BadArgument, Board
-from starlab_host.guard import Guard
+from starlab_host.board.guard import Guard
 from starlab_sim import Board as EmulatedBoard
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2, LimitExceeded, Unsafe

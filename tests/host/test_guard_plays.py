@@ -3,7 +3,7 @@
 import pytest
 from tests.host.bench import Bench
 
-from starlab_host.guard import Guard
+from starlab_host.board.guard import Guard
 from starlab_spec import Unsafe
 from starlab_spec.operations import Operation
 from starlab_spec.registers import register

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 from tests.host.link_bench import Clock, NotingBoard
 
-from starlab_host.heart import Heart, Outlet
-from starlab_host.heart_process import main
 from starlab_host.links import MemoryLink
-from starlab_host.session import Session
-from starlab_spec.wire.requester import Requester
+from starlab_host.session.heart import Heart, Outlet
+from starlab_host.session.heart_process import main
+from starlab_host.session.session import Session
+from starlab_spec.wire.requester.requester import Requester
 
 FOR_EVER_S = 250.0
 
@@ -105,7 +105,7 @@ def test_the_process_ends_with_the_session(host: Host) -> None:
 def test_the_process_ends_with_a_host_that_is_killed() -> None:
     program = (
         "import socket, time\n"
-        "from starlab_host.heart import Heart, Outlet\n"
+        "from starlab_host.session.heart import Heart, Outlet\n"
         "link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         "heart = Heart(Outlet(link.fileno()), lambda: b'beat')\n"
         "while not heart.process_id: pass\n"

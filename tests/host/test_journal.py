@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from starlab_host.errors import JournalError
-from starlab_host.journal import REQUEST_LIMIT_BYTES, SCHEMA_VERSION, Journal
-from starlab_host.journal_entries import EntryState, SessionRecord
+from starlab_host.journal.entries import EntryState, SessionRecord
+from starlab_host.journal.journal import REQUEST_LIMIT_BYTES, SCHEMA_VERSION, Journal
 
 SESSION = SessionRecord("EMU-1", 0xB007, 0x5E55)
 
@@ -31,8 +31,8 @@ def test_what_was_written_is_there_after_a_crash(file: Path) -> None:
     writer = f"""
 import os, signal
 from pathlib import Path
-from starlab_host.journal import Journal
-from starlab_host.journal_entries import EntryState, SessionRecord
+from starlab_host.journal.journal import Journal
+from starlab_host.journal.entries import EntryState, SessionRecord
 journal = Journal(Path({str(file)!r}))
 journal.begin_session(SessionRecord("EMU-1", 0xB007, 0x5E55))
 done = journal.write(1, b"first", "START 0x40000")

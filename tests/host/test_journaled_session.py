@@ -9,10 +9,10 @@ from tests.host.crash_bench import CrashBench, Life, pulse, steps_of
 from tests.host.link_bench import LONG
 
 from starlab_host.errors import HandshakeRefused, JournalError, LinkLost, OutcomeUnknown
-from starlab_host.journal import REQUEST_LIMIT_BYTES, Journal
-from starlab_host.journal_entries import Entry, EntryState
-from starlab_host.journaled_session import JournaledSession
-from starlab_host.session import Session
+from starlab_host.journal.entries import Entry, EntryState
+from starlab_host.journal.journal import REQUEST_LIMIT_BYTES, Journal
+from starlab_host.journal.journaled_session import JournaledSession
+from starlab_host.session.session import Session
 from starlab_spec.operations import Operation
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.transactions import Status

@@ -21,7 +21,7 @@ from starlab_host import (
     connect,
     level,
 )
-from starlab_host.levelling import PULSES_MAX, ROUNDS_MAX, TOLERANCE_CODES
+from starlab_host.trimming.levelling import PULSES_MAX, ROUNDS_MAX, TOLERANCE_CODES
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_sim.supplies import Generators

@@ -8,16 +8,16 @@ import pytest
 from tests.host.link_bench import Clock, NotingBoard, PatientLink
 
 from starlab_host.errors import OutcomeUnknown, SessionEnded
-from starlab_host.link_failures import failure_of
-from starlab_host.link_statistics import (
+from starlab_host.links import MemoryLink, MemoryNetwork
+from starlab_host.session.failures import failure_of
+from starlab_host.session.session import Session
+from starlab_host.session.statistics import (
     RECENT,
     LinkStatistics,
     RoundTripBin,
     RoundTripFigures,
     RoundTrips,
 )
-from starlab_host.links import MemoryLink, MemoryNetwork
-from starlab_host.session import Session
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import (
@@ -29,8 +29,8 @@ from starlab_spec.wire.frames import (
     Hello,
     HelloAck,
 )
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import Ended, LinkCounters
+from starlab_spec.wire.requester.events import Ended, LinkCounters
+from starlab_spec.wire.requester.requester import Requester
 
 
 def test_percentiles_are_measured_values_by_rank() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from starlab_host import Chip, InUse, connect
 from starlab_host.links import MemoryLink, MemoryNetwork, open_link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_sim import Board, Specimen
 from starlab_spec.wire.transactions import read_memory
 

@@ -9,11 +9,11 @@ from tests.host.link_bench import Clock, NotingBoard
 from tests.host.lying import Lie, LyingLink, lies, with_payload
 
 from starlab_host import BoardMisbehaves, LinkError, OutcomeUnknown, StarlabHostError
+from starlab_host.chip.settings import SETTING_ADDRESSES, settings_of
 from starlab_host.errors import Interlock, refusal_of
-from starlab_host.identity import check_identity
 from starlab_host.links import MemoryLink
-from starlab_host.session import Session
-from starlab_host.settings import SETTING_ADDRESSES, settings_of
+from starlab_host.session.identity import check_identity
+from starlab_host.session.session import Session
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.errors import PayloadError

@@ -2,12 +2,12 @@
 
 import pytest
 
-from starlab_host.outstanding import Outstanding
-from starlab_host.waiting import Waiter
+from starlab_host.session.outstanding import Outstanding
+from starlab_host.session.waiting import Waiter
 from starlab_spec.operations import Operation
 from starlab_spec.supplies import supply
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.requester_events import Replied
+from starlab_spec.wire.requester.events import Replied
 from starlab_spec.wire.transactions import Transaction
 
 PULSES = tr.start(Operation.SET)

@@ -9,11 +9,11 @@ from tests.host.link_bench import Clock, NotingBoard, PatientLink
 
 from starlab_host.errors import LinkLost, OutcomeUnknown
 from starlab_host.links import MemoryLink
-from starlab_host.path_memory import PathMemory
-from starlab_host.session import Session
+from starlab_host.links.path_memory import PathMemory
+from starlab_host.session.session import Session
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import HelloAck
-from starlab_spec.wire.requester_events import Ended, EndReason
+from starlab_spec.wire.requester.events import Ended, EndReason
 
 BYTES = 5000
 SWALLOWED = Ended(EndReason.SWALLOWED, 0, "")

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from tests.host.bench import Bench
 
-from starlab_host import programming, safety
+from starlab_host import safety
+from starlab_host.chip import programming
+from starlab_host.chip.response import PulseResponse
 from starlab_host.errors import Aborted, BadArgument
-from starlab_host.response import PulseResponse
 from starlab_host.results import ProgramReport
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2, LimitExceeded, ShapeError, SpecError, UnknownName

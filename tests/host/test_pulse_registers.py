@@ -7,7 +7,7 @@ import pytest
 from tests.host.bench import Bench
 
 from starlab_host import BoardRefused, LinkLost, cell_mask
-from starlab_host.cells import ArrayCells
+from starlab_host.chip.cells import ArrayCells
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import Operation, PulseKind
 from starlab_spec.registers import register

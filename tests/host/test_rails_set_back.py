@@ -9,7 +9,7 @@ from tests.host.bench import Bench
 from tests.host.generators import NOW, bench_of
 
 from starlab_host import Board, LinkLost, balance, calibrate
-from starlab_host.balance import measure
+from starlab_host.trimming.balance import measure
 from starlab_spec.operations import Operation
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.supplies import supply
@@ -84,7 +84,7 @@ def test_a_trim_that_makes_nothing_better_is_taken_back(monkeypatch: pytest.Monk
         told.append(measure(*arguments))
         return told[0]  # the second measurement tells what the first one did: no better
 
-    monkeypatch.setattr(sys.modules["starlab_host.balance"], "measure", measured)
+    monkeypatch.setattr(sys.modules["starlab_host.trimming.balance"], "measure", measured)
     found = balance(bench.board)
     assert len(told) == 2
     assert abs(told[1].mismatch_mv) < 1  # the trim was another one

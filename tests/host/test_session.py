@@ -18,8 +18,8 @@ from starlab_host.errors import (
     SessionEnded,
 )
 from starlab_host.links import MemoryLink, MemoryNetwork
-from starlab_host.session import Session
-from starlab_host.waiting import Progress
+from starlab_host.session.session import Session
+from starlab_host.session.waiting import Progress
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.codec import decode_frame
 from starlab_spec.wire.frames import BoardState, FrameType

@@ -8,7 +8,7 @@ from tests.host.link_bench import LONG, NotingBoard
 
 from starlab_host.errors import LinkError, OutcomeUnknown
 from starlab_host.links import MemoryLink
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.wire import transactions as tr
 
 THREADS = 6

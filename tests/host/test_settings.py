@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlab_host.errors import BadArgument
-from starlab_host.settings import (
+from starlab_host.chip.settings import (
     SETTING_ADDRESSES,
     Settings,
     SettingValue,
     setting_writes,
     settings_of,
 )
+from starlab_host.errors import BadArgument
 from starlab_spec import LimitExceeded, SpecError, UnknownName
 from starlab_spec.registers import REGISTERS
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.host.bench import Bench, as_real
 
+from starlab_host.chip.snapshots import describe, restore_snapshot, take_snapshot
 from starlab_host.errors import BadArgument, BoardRefused, HardwareFault
-from starlab_host.snapshots import describe, restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_spec import SnapshotError, UnknownName
 from starlab_spec.operations import PulseKind

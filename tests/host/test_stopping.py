@@ -10,8 +10,8 @@ import pytest
 from tests.host.link_bench import LONG, NotingBoard
 
 from starlab_host.links import MemoryLink
-from starlab_host.session import Session
-from starlab_host.waiting import Stop
+from starlab_host.session.session import Session
+from starlab_host.session.waiting import Stop
 from starlab_spec.operations import Operation
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.transactions import Result, Status

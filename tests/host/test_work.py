@@ -10,6 +10,8 @@ from tests.host.bench import Bench
 from tests.host.chips import images
 
 from starlab_host import Chip, Done, Work, balance, calibrate, level, so_far
+from starlab_host.board.work import on_the_whole
+from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 from starlab_host.errors import (
     Aborted,
     BoardRefused,
@@ -19,9 +21,7 @@ from starlab_host.errors import (
     OutcomeUnknown,
     StarlabHostError,
 )
-from starlab_host.snapshots import restore_snapshot, take_snapshot
-from starlab_host.waiting import Stop
-from starlab_host.work import on_the_whole
+from starlab_host.session.waiting import Stop
 from starlab_sim import Specimen
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import Operation, PulseKind

@@ -21,7 +21,7 @@ from starlab_sim import Board, Specimen
 from starlab_sim.authors import Front
 from starlab_sim.authors import server as server_module
 from starlab_sim.effects import Effects
-from starlab_sim.emulator_commands import FaultRequest
+from starlab_sim.requests.emulator import FaultRequest
 from starlab_spec.authors import Op, OutOfStep, RequestParser
 
 START = bytes.fromhex("403c00000008")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from starlab_sim import Specimen, batches
+from starlab_sim import Specimen
 from starlab_sim.chip import (
     Chip,
     Converters,
@@ -16,6 +16,7 @@ from starlab_sim.chip import (
     Training,
     Tuning,
 )
+from starlab_sim.firmware import batches
 from starlab_spec.operations import (
     INFERENCE_RECORD,
     TRAINING_RECORD,

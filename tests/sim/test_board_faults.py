@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starlab_sim import Board, Specimen
-from starlab_sim.network_faults import Network
+from starlab_sim.serving.network_faults import Network
 from starlab_spec.operations import Operation, pack_mask
 from starlab_spec.wire.transactions import (
     Status,

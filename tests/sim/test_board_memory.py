@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlab_sim.memory import Memory
+from starlab_sim.firmware.memory import Memory
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.operations import MEMORY_BYTES
 from starlab_spec.wire.transactions import Status, read_memory, write_memory

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starlab_sim.board import Board
-from starlab_sim.register_file import RegisterFile, pack_words
-from starlab_sim.specimen import Specimen
+from starlab_sim.firmware.board import Board
+from starlab_sim.firmware.register_file import RegisterFile, pack_words
+from starlab_sim.socket.specimen import Specimen
 from starlab_spec.registers import MAP_END, REGISTERS, Access, Register, register, register_at
 from starlab_spec.wire.transactions import (
     Opcode,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from starlab_sim import conditions
 from starlab_sim.chip import Converters, Learning, Rails, Schedule, Tuning
-from starlab_sim.register_file import RegisterFile
+from starlab_sim.firmware import conditions
+from starlab_sim.firmware.register_file import RegisterFile
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.geometry import ARRAY1, ARRAY2
 from starlab_spec.operations import Activation, PulseKind, Scheme

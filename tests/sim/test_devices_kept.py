@@ -18,7 +18,6 @@ from starlab_sim.chip import (
     Tuning,
 )
 from starlab_sim.chip.fabrication import FormingVoltages, formable_cells
-from starlab_sim.chip_socket import ChipSocket
 from starlab_sim.devices import Forming
 from starlab_sim.effects import (
     ALL,
@@ -30,8 +29,9 @@ from starlab_sim.effects import (
     StuckCells,
     Wires,
 )
-from starlab_sim.specimen import Specimen
-from starlab_sim.state_file import StateFile
+from starlab_sim.keeping.state_file import StateFile
+from starlab_sim.socket.chip_socket import ChipSocket
+from starlab_sim.socket.specimen import Specimen
 from starlab_spec.geometry import ARRAY1
 from starlab_spec.wire import transactions as wire
 

@@ -15,7 +15,7 @@ from starlab_sim import Board, Specimen
 from starlab_sim.chip import Chip, PulseKind, Rails
 from starlab_sim.devices import SoftBounds, device_model, load_device, preset
 from starlab_sim.errors import Refused
-from starlab_sim.state_file import StateFile
+from starlab_sim.keeping.state_file import StateFile
 from starlab_spec.errors import LimitExceeded, UnknownName
 from starlab_spec.wire import transactions as wire
 from starlab_spec.wire.transactions import Status

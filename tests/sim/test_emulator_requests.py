@@ -11,7 +11,7 @@ from tests.sim.snapshots import ask, everything
 
 from starlab_sim import Board, Specimen
 from starlab_sim.effects import NONE, Effects
-from starlab_sim.network_faults import Network
+from starlab_sim.serving.network_faults import Network
 from starlab_spec.wire.transactions import Status, emulator, read_memory
 
 LAB: dict[str, Any] = {"name": "lab", "soft_bounds": {"set_step_uS": 0.2}}

@@ -7,8 +7,8 @@ import pytest
 
 from starlab_sim import Specimen
 from starlab_sim.chip import CHIP
-from starlab_sim.chip_socket import Holding
-from starlab_sim.kept_values import (
+from starlab_sim.firmware.register_file import RegisterFile
+from starlab_sim.keeping.kept_values import (
     CELL_PULSES_MAX,
     ENERGY_MAX_J,
     TICKS_MAX,
@@ -20,7 +20,7 @@ from starlab_sim.kept_values import (
     check_supplies,
     check_wires,
 )
-from starlab_sim.register_file import RegisterFile
+from starlab_sim.socket.chip_socket import Holding
 from starlab_sim.supplies import SupplyRack
 from starlab_spec.errors import SpecError
 from starlab_spec.registers import register

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from starlab_sim.network_faults import UNDER_WAY_MAX, FaultySocket, Network, NetworkFaults
+from starlab_sim.serving.network_faults import UNDER_WAY_MAX, FaultySocket, Network, NetworkFaults
 from starlab_spec.errors import LimitExceeded
 
 

@@ -6,7 +6,7 @@ from tests.sim.conftest import Bench
 
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
-from starlab_sim.row_pulses import row_loads_uS, under_load
+from starlab_sim.firmware.row_pulses import row_loads_uS, under_load
 from starlab_spec.operations import Operation
 from starlab_spec.registers import register
 from starlab_spec.wire.transactions import (

@@ -14,10 +14,10 @@ from tests.host.link_bench import LONG, NotingBoard
 from tests.system import wire_client as wire
 from tests.system.wire_client import WireClient
 
-from starlab_sim import server as server_module
 from starlab_sim.ports import UdpPort
-from starlab_sim.server import BoardServer
-from starlab_spec.wire.responder import Responder
+from starlab_sim.serving import server as server_module
+from starlab_sim.serving.server import BoardServer
+from starlab_spec.wire.responder.responder import Responder
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ from tests.sim.snapshots import (
 from starlab_sim import Board, Specimen
 from starlab_sim.chip import CHIP, Chip, generators
 from starlab_sim.effects import ALL, Effects, Retention, Wires
-from starlab_sim.snapshot import Restorable
-from starlab_sim.state_file import StateFile
+from starlab_sim.firmware.snapshot import Restorable
+from starlab_sim.keeping.state_file import StateFile
 from starlab_spec.operations import Operation
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.snapshot import unpack

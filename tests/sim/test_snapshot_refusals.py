@@ -11,7 +11,7 @@ from tests.sim.snapshots import AT, everything, snapshot_of
 
 from starlab_sim import Board, Specimen
 from starlab_sim.errors import Refused
-from starlab_sim.snapshot import Restorable
+from starlab_sim.firmware.snapshot import Restorable
 from starlab_spec.errors import SnapshotError
 from starlab_spec.safe_area import SafeArea
 from starlab_spec.snapshot import pack, unpack

@@ -17,7 +17,7 @@ from tests.sim.conftest import Bench
 from starlab_sim import Board, Specimen
 from starlab_sim.chip import Chip, Converters, Learning, PulseKind, Rails, Schedule, Tuning, warm_up
 from starlab_sim.errors import StateUnusable
-from starlab_sim.state_file import StateFile
+from starlab_sim.keeping.state_file import StateFile
 from starlab_spec.operations import Operation
 from starlab_spec.wire.transactions import Status, emulator, read_memory, start
 

@@ -14,8 +14,8 @@ from starlab_sim import Specimen
 from starlab_sim.chip import Chip
 from starlab_sim.chip.counters import Meter
 from starlab_sim.errors import StateUnusable
+from starlab_sim.keeping.state_file import StateFile
 from starlab_sim.program import EXIT_CANNOT_KEEP, main
-from starlab_sim.state_file import StateFile
 from starlab_spec.operations import Operation
 
 

@@ -12,7 +12,7 @@ from tests.sim.conftest import Bench
 
 from starlab_sim import Board, Specimen
 from starlab_sim.effects import NONE, ChannelErrors, Effects, LoadRegulation
-from starlab_sim.row_pulses import row_loads_uS, under_load
+from starlab_sim.firmware.row_pulses import row_loads_uS, under_load
 from starlab_sim.supplies import DEVIATION_MAX, Generators
 from starlab_spec.operations import Operation
 from starlab_spec.supplies import SUPPLIES, supply

@@ -5,8 +5,8 @@ import random
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import BoardStatus, Frame, FrameFlag, FrameType, Hello, HelloAck
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import Ended, Replied, RequesterEvent, RequesterState
+from starlab_spec.wire.requester.events import Ended, Replied, RequesterEvent, RequesterState
+from starlab_spec.wire.requester.requester import Requester
 from starlab_spec.wire.transactions import Opcode, Result, Status
 
 SESSION, BOOT = 0x5E55, 0xB007

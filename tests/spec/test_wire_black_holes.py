@@ -13,10 +13,10 @@ from tests.spec.wire_world import Network, World
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import BoardState, BoardStatus, Frame, FrameFlag, FrameType, Hello
-from starlab_spec.wire.greeting import PAYLOAD_STEPS, PROBE_TRIES
-from starlab_spec.wire.keepalive import STATUS_OWED_MAX
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import EndReason, RequesterState
+from starlab_spec.wire.requester.events import EndReason, RequesterState
+from starlab_spec.wire.requester.greeting import PAYLOAD_STEPS, PROBE_TRIES
+from starlab_spec.wire.requester.keepalive import STATUS_OWED_MAX
+from starlab_spec.wire.requester.requester import Requester
 from starlab_spec.wire.transactions import Result, Status
 
 BOUND_S = 30.0

@@ -5,7 +5,7 @@ from tests.spec.wire_table import LAST, Host, Table, refusal, replies, say
 
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import FrameFlag, FrameType, Hello
-from starlab_spec.wire.standing import MEANINGS, Standing
+from starlab_spec.wire.responder.standing import MEANINGS, Standing
 from starlab_spec.wire.transactions import Status, Transaction
 
 READ_ONLY, DRY_RUN = FrameFlag.READ_ONLY, FrameFlag.DRY_RUN
@@ -19,7 +19,7 @@ def hello() -> Hello:
 
 
 def test_every_standing_has_an_action() -> None:
-    from starlab_spec.wire.board_session import BoardSession
+    from starlab_spec.wire.responder.board_session import BoardSession
 
     assert set(BoardSession.ACTIONS) == set(MEANINGS) == set(Standing)
 

@@ -6,11 +6,11 @@ import pytest
 from tests.spec.wire_table import Host, Table, refusal
 
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.bounds import Rate, Recent
 from starlab_spec.wire.frames import Frame, FrameType, Hello, longest_message_bytes
 from starlab_spec.wire.receiving import ACK_EVERY, Arrival, Assembler, ReceiveWindow
-from starlab_spec.wire.reply_cache import CachedReply, ReplyCache
-from starlab_spec.wire.responder import NAKS_PER_S, Responder
+from starlab_spec.wire.responder.bounds import Rate, Recent
+from starlab_spec.wire.responder.reply_cache import CachedReply, ReplyCache
+from starlab_spec.wire.responder.responder import NAKS_PER_S, Responder
 from starlab_spec.wire.transactions import Opcode, Result, Status
 
 

@@ -6,7 +6,7 @@ from tests.spec.wire_world import Network, World
 
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import FrameFlag, Hello
-from starlab_spec.wire.requester_events import EndReason
+from starlab_spec.wire.requester.events import EndReason
 from starlab_spec.wire.transactions import Status
 
 # at a loss of a third and more each way a session may rightly end: no STATUS comes through

@@ -12,9 +12,9 @@ from tests.spec.wire_world import Network, World
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import Feature, Frame, FrameType, Hello, HelloAck, Nak
-from starlab_spec.wire.greeting import PROBE_TRIES
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import RequesterState
+from starlab_spec.wire.requester.events import RequesterState
+from starlab_spec.wire.requester.greeting import PROBE_TRIES
+from starlab_spec.wire.requester.requester import Requester
 from starlab_spec.wire.transactions import Status
 
 WISH = Hello(payload_bytes=8896, features=Feature.NEVER_SAFE)

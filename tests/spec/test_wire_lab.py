@@ -10,7 +10,7 @@ from tests.spec.wire_world import Network
 
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.receiving import ReceiveWindow
-from starlab_spec.wire.requester_events import EndReason
+from starlab_spec.wire.requester.events import EndReason
 from starlab_spec.wire.transactions import Status
 
 HOUR_S = 3600.0

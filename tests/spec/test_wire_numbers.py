@@ -14,9 +14,9 @@ from starlab_spec.wire.congestion import (
     RTO_INITIAL_S,
 )
 from starlab_spec.wire.errors import PayloadError
-from starlab_spec.wire.execution import Request
 from starlab_spec.wire.frames import ETHERTYPE, KEEPALIVE_S, MAX_MESSAGE_BYTES, SILENCE_S
-from starlab_spec.wire.requester_events import Command, LinkCounters
+from starlab_spec.wire.requester.events import Command, LinkCounters
+from starlab_spec.wire.responder.execution import Request
 from starlab_spec.wire.transactions import Status
 
 

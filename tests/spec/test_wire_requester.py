@@ -15,7 +15,7 @@ from starlab_spec.wire.frames import (
     FrameFlag,
     FrameType,
 )
-from starlab_spec.wire.requester_events import Replied, Reported, StatusCame
+from starlab_spec.wire.requester.events import Replied, Reported, StatusCame
 from starlab_spec.wire.transactions import Opcode, Result, Status
 
 

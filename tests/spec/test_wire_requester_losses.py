@@ -8,8 +8,8 @@ from tests.spec.board_by_hand import BOOT, DONE, PULSE, READ, SESSION, BoardByHa
 from starlab_spec.wire import codec
 from starlab_spec.wire.congestion import MAX_TRIES
 from starlab_spec.wire.frames import Frame, FrameFlag, FrameType, Nak
-from starlab_spec.wire.keepalive import STATUS_TRIES
-from starlab_spec.wire.requester_events import Ended, EndReason, RequesterState
+from starlab_spec.wire.requester.events import Ended, EndReason, RequesterState
+from starlab_spec.wire.requester.keepalive import STATUS_TRIES
 from starlab_spec.wire.transactions import Status
 
 

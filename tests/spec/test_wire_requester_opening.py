@@ -6,9 +6,9 @@ from tests.spec.board_by_hand import BOOT, DONE, LAST, PULSE, READ, SESSION, Boa
 from starlab_spec.wire import codec
 from starlab_spec.wire.congestion import MAX_TRIES
 from starlab_spec.wire.frames import BoardStatus, Frame, FrameFlag, FrameType, Hello, HelloAck, Nak
-from starlab_spec.wire.greeting import BYE_TRIES
-from starlab_spec.wire.keepalive import STATUS_TRIES
-from starlab_spec.wire.requester_events import Ended, EndReason, Opened, Replied
+from starlab_spec.wire.requester.events import Ended, EndReason, Opened, Replied
+from starlab_spec.wire.requester.greeting import BYE_TRIES
+from starlab_spec.wire.requester.keepalive import STATUS_TRIES
 from starlab_spec.wire.transactions import Status
 
 

@@ -10,7 +10,7 @@ from tests.spec.wire_table import Host, Table
 
 from starlab_spec.wire import codec
 from starlab_spec.wire.frames import Frame, FrameType, Hello
-from starlab_spec.wire.restraint import cut_to, fitting
+from starlab_spec.wire.responder.restraint import cut_to, fitting
 
 WHOLE: dict[str, Any] = {
     "serial": "EMU-0001",

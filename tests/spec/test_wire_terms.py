@@ -8,7 +8,7 @@ from tests.spec.board_by_hand import BOOT, DONE, PULSE, SESSION, BoardByHand
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import BoardStatus, Feature, FrameType, Hello, HelloAck
-from starlab_spec.wire.requester_events import EndReason, Opened, RequesterState
+from starlab_spec.wire.requester.events import EndReason, Opened, RequesterState
 
 GOOD = HelloAck(SESSION, BOOT)
 WISH = Hello(window=32, payload_bytes=1408)

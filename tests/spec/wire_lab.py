@@ -14,11 +14,11 @@ from functools import partial
 from tests.spec.wire_world import CountingBoard, Network
 
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.execution import EnterSafe
 from starlab_spec.wire.frames import Hello
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import Ended, Replied, RequesterState
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.requester.events import Ended, Replied, RequesterState
+from starlab_spec.wire.requester.requester import Requester
+from starlab_spec.wire.responder.execution import EnterSafe
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Transaction
 
 INBOX = 256

@@ -7,9 +7,9 @@ from tests.spec.wire_world import CountingBoard
 
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.execution import EnterSafe, Execution
 from starlab_spec.wire.frames import BoardStatus, Frame, FrameFlag, FrameType, Hello, HelloAck
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.responder.execution import EnterSafe, Execution
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Result, Status, Transaction
 
 LAST = int(FrameFlag.LAST)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.execution import EnterSafe, Execution
 from starlab_spec.wire.frames import Hello
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import Ended, Opened, Replied, RequesterEvent
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.requester.events import Ended, Opened, Replied, RequesterEvent
+from starlab_spec.wire.requester.requester import Requester
+from starlab_spec.wire.responder.execution import EnterSafe, Execution
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction
 
 

@@ -26,7 +26,7 @@ from starlab_host import (
     OutcomeUnknown,
     connect,
 )
-from starlab_host.commands import select_array, write_field, write_register
+from starlab_host.board.commands import select_array, write_field, write_register
 from starlab_spec.geometry import array_geometry
 from starlab_spec.operations import Operation, PulseKind
 from starlab_spec.registers import register

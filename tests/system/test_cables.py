@@ -16,7 +16,7 @@ from tests.veth import mac_of, veth_pair
 from starlab_host import Chip, HandshakeRefused, connect
 from starlab_host.discovery import discover
 from starlab_host.links import open_link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.wire.transactions import read_memory
 
 COMMAND = [sys.executable, "-m", "starlab_sim", "--seed", "5", "--exit-with-parent"]

@@ -18,7 +18,7 @@ from tests.veth import mac_of, veth_pair
 from starlab_host import Board, HandshakeRefused, InUse, connect
 from starlab_host.capture.proxy import CaptureProxy
 from starlab_host.links import open_link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.wire.frames import SILENCE_S
 from starlab_spec.wire.transactions import Status, read_memory
 

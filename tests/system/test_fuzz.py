@@ -19,15 +19,15 @@ from tests.system.test_wire_blackbox import power_up, pulse_row
 from tests.system.wire_client import WireClient
 
 from starlab_host.links import open_link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_sim import Board, Specimen
 from starlab_spec.registers import MAP_END
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.execution import EnterSafe
 from starlab_spec.wire.frames import Hello
-from starlab_spec.wire.requester import Requester
-from starlab_spec.wire.requester_events import Replied, RequesterState
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.requester.events import Replied, RequesterState
+from starlab_spec.wire.requester.requester import Requester
+from starlab_spec.wire.responder.execution import EnterSafe
+from starlab_spec.wire.responder.responder import Responder
 
 QUICK, SLOW = 20_000, 1_000_000
 some = pytest.mark.parametrize(

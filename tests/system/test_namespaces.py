@@ -13,7 +13,7 @@ from tests.system.soak import counts_of
 from starlab_host import Journal
 from starlab_host.discovery import discover
 from starlab_host.links import open_link
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.wire.transactions import read_memory, write_memory
 
 EVERYWHERE = ("--host", "0.0.0.0", "--seed", "7", "--device", "linear")

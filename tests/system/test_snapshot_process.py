@@ -7,7 +7,7 @@ import pytest
 from tests.system.board_process import BoardProcess
 
 from starlab_host import Chip, connect
-from starlab_host.snapshots import take_snapshot
+from starlab_host.chip.snapshots import take_snapshot
 from starlab_sim.__main__ import main
 
 OPTIONS = ("--device", "measured", "--effects", '{"cycle_noise": {"step_uS": 0.1}}')

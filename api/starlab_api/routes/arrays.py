@@ -7,15 +7,15 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 
-from starlab_api.boards import Connection
-from starlab_api.bodies import Decoded, json_only
-from starlab_api.calls import PROGRAM, PULSE, VMM
+from starlab_api.boards.slot import Connection
+from starlab_api.bodies.array_calls import Decoded, json_only
+from starlab_api.bodies.calls import PROGRAM, PULSE, VMM
+from starlab_api.bodies.json_bodies import JsonRoute
+from starlab_api.bodies.replies import accepted_type, array_response
+from starlab_api.bodies.selections import indices
 from starlab_api.dependencies import OneArray, OneBoard, Started
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.openapi import array_replies, array_requests
 from starlab_api.problems import InvalidInput
-from starlab_api.replies import accepted_type, array_response
-from starlab_api.selections import indices
 from starlab_contract import (
     Conductance,
     Form,
@@ -29,8 +29,8 @@ from starlab_contract import (
 )
 from starlab_host import Levelling, cell_mask
 from starlab_host import level as level_array
-from starlab_host.chip import MAX_PULSES
-from starlab_host.doubts import about_programming, about_samples
+from starlab_host.chip.chip import MAX_PULSES
+from starlab_host.chip.doubts import about_programming, about_samples
 from starlab_spec import ArrayGeometry
 from starlab_spec.operations import PulseKind
 

@@ -4,11 +4,11 @@ import asyncio
 
 from fastapi import APIRouter, Depends
 
-from starlab_api.bodies import json_only
+from starlab_api.boards.views import board_view, found_view
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import AllBoards, OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput
-from starlab_api.views import board_view, found_view
 from starlab_contract import Board, Discover, FoundBoard
 
 router = APIRouter(prefix="/boards", tags=["boards"], route_class=JsonRoute)

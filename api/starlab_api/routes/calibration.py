@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends
 
-from starlab_api.boards import BoardSlot, Connection
-from starlab_api.bodies import json_only
+from starlab_api.boards.slot import BoardSlot, Connection
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import NotCalibrated
 from starlab_contract import Calibrate, Calibration
 from starlab_host import Calibration as Found

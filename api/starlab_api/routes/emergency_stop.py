@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from starlab_api.boards import Connection
+from starlab_api.boards.slot import Connection
 from starlab_api.dependencies import OneBoard
 from starlab_api.problems import NotStopped
 from starlab_contract import Faults, Stopped

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Depends
 
-from starlab_api.bodies import json_only
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_contract import EmulatorCommands, EmulatorReply
 
 router = APIRouter(prefix="/boards/{board_id}/emulator", tags=["boards"], route_class=JsonRoute)

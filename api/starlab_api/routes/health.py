@@ -5,8 +5,8 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Response
 
+from starlab_api.boards.views import state_of
 from starlab_api.dependencies import AllBoards
-from starlab_api.views import state_of
 from starlab_contract import BoardState, Health, Readiness
 
 router = APIRouter(tags=["server"])

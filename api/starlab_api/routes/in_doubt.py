@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from starlab_api.boards.views import command_view
 from starlab_api.dependencies import OneBoard
 from starlab_api.problems import InvalidInput
-from starlab_api.views import command_view
 from starlab_contract import JournaledCommand
 from starlab_host import EntryState
 

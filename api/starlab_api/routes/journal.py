@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from starlab_api.boards.views import command_view
 from starlab_api.dependencies import OneBoard
-from starlab_api.views import command_view
 from starlab_contract import JournaledCommand
-from starlab_host.journal import KEPT
+from starlab_host.journal.journal import KEPT
 
 router = APIRouter(prefix="/boards/{board_id}/journal", tags=["boards"])
 

@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from starlab_api.boards import Connection
-from starlab_api.calls import INFER, TRAIN_STEP
+from starlab_api.boards.slot import Connection
+from starlab_api.bodies.calls import INFER, TRAIN_STEP
+from starlab_api.bodies.replies import accepted_type, array_response
 from starlab_api.dependencies import OneBoard, Started
 from starlab_api.openapi import array_replies, array_requests
-from starlab_api.replies import accepted_type, array_response
 from starlab_contract import InferReply, TrainStepReply
-from starlab_host.doubts import about_lesson, about_samples, about_settings
+from starlab_host.chip.doubts import about_lesson, about_samples, about_settings
 
 router = APIRouter(prefix="/boards/{board_id}", tags=["chip"])
 

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path
 
-from starlab_api.boards import Connection
-from starlab_api.bodies import json_only
+from starlab_api.boards.slot import Connection
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput, NotFound
 from starlab_contract import Register, RegisterWrite
 from starlab_spec import LimitExceeded, UnknownName

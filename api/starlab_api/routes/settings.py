@@ -4,12 +4,12 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Depends, Response
 
-from starlab_api.bodies import json_only
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
+from starlab_api.bodies.replies import warnings_header
 from starlab_api.dependencies import OneBoard
-from starlab_api.json_bodies import JsonRoute
-from starlab_api.replies import warnings_header
 from starlab_contract import Settings, SettingsChange
-from starlab_host.doubts import about_settings
+from starlab_host.chip.doubts import about_settings
 
 router = APIRouter(prefix="/boards/{board_id}/settings", tags=["boards"], route_class=JsonRoute)
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from starlab_api.bodies import json_only, media_type
+from starlab_api.bodies.array_calls import json_only, media_type
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import KeptSnapshots, OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import UnsupportedMediaType
 from starlab_contract import (
     SNAPSHOT_TYPE,
@@ -17,7 +17,7 @@ from starlab_contract import (
     Snapshot,
     TakeSnapshot,
 )
-from starlab_host.snapshots import restore_snapshot, take_snapshot
+from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 
 router = APIRouter(prefix="/boards/{board_id}/snapshots", tags=["boards"], route_class=JsonRoute)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from fastapi import APIRouter, Depends
 
-from starlab_api.boards import Connection
-from starlab_api.bodies import json_only
+from starlab_api.boards.slot import Connection
+from starlab_api.bodies.array_calls import json_only
+from starlab_api.bodies.json_bodies import JsonRoute
 from starlab_api.dependencies import OneBoard
-from starlab_api.json_bodies import JsonRoute
 from starlab_api.problems import InvalidInput
 from starlab_contract import (
     BalanceRails,

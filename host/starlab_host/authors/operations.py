@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from starlab_host.authors.storage import Storage
 from starlab_host.authors.words import Refused, Words
-from starlab_host.capabilities import REASONS
+from starlab_host.board.capabilities import REASONS
 from starlab_host.links import AuthorsLink
 from starlab_spec import ARRAY1, ARRAY2, MINUS, PLUS, ArrayGeometry
 from starlab_spec.authors import HEADER_BYTES

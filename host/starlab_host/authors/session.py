@@ -13,8 +13,7 @@ from typing import Any, Final, Self
 
 from starlab_host.authors.board import AuthorsBoard
 from starlab_host.authors.operations import Control
-from starlab_host.capabilities import PUBLISHED
-from starlab_host.effects import changes_chip
+from starlab_host.board.capabilities import PUBLISHED
 from starlab_host.errors import (
     BoardAway,
     HandshakeRefused,
@@ -24,10 +23,11 @@ from starlab_host.errors import (
     SessionEnded,
     StopUnconfirmed,
 )
-from starlab_host.link_statistics import LinkStatistics, RoundTrips
 from starlab_host.links import AuthorsAddress, AuthorsLink, ConnectionGone
-from starlab_host.stopping import STOP, confirmed, unconfirmed
-from starlab_host.waiting import BeforeSending, Progress, Stop, Stopped
+from starlab_host.session.chip_changes import changes_chip
+from starlab_host.session.statistics import LinkStatistics, RoundTrips
+from starlab_host.session.stopping import STOP, confirmed, unconfirmed
+from starlab_host.session.waiting import BeforeSending, Progress, Stop, Stopped
 from starlab_spec import ARRAY1, ARRAY2
 from starlab_spec.operations import MEMORY_BYTES
 from starlab_spec.registers import register

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from starlab_host import memory
+from starlab_host.board import memory
 from starlab_host.links import AuthorsLink
 from starlab_spec.operations import check_memory_range
 

@@ -6,7 +6,7 @@ Runs no operation.
 from collections.abc import Sequence
 from typing import Final
 
-from starlab_host.capabilities import REASONS
+from starlab_host.board.capabilities import REASONS
 from starlab_host.links import AuthorsLink
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.registers import (

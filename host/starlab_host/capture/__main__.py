@@ -25,7 +25,7 @@ from starlab_host.capture.proxy import CaptureProxy
 from starlab_host.capture.replay import NotEmulated, Replay, replay
 from starlab_host.errors import LinkError
 from starlab_host.links import open_link, parse_address
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 
 DONE: Final = 0
 FAILED: Final = 1

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlab_host.capture.conversation import Conversation, Exchange
 from starlab_host.errors import OutcomeUnknown, SessionEnded, StarlabHostError
-from starlab_host.session import Session
+from starlab_host.session.session import Session
 from starlab_spec.registers import register
 from starlab_spec.wire import FrameFlag, Opcode, Result, Status, Transaction, WireError
 from starlab_spec.wire.codec import decode_json

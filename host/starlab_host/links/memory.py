@@ -15,9 +15,9 @@ from typing import Final, Protocol, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES
-from starlab_spec.wire.execution import BoardFacts, EnterSafe, Execution
 from starlab_spec.wire.frames import DEFAULT_WINDOW, MAX_PAYLOAD_BYTES, SILENCE_S
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.responder.execution import BoardFacts, EnterSafe, Execution
+from starlab_spec.wire.responder.responder import Responder
 from starlab_spec.wire.transactions import Result, Transaction
 
 _HOST: Final = "host"

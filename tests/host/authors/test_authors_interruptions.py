@@ -21,10 +21,10 @@ from starlab_host import (
     OutcomeUnknown,
     connect,
 )
-from starlab_host.journal_entries import EntryState
+from starlab_host.journal.entries import EntryState
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
-from starlab_sim.emulator_commands import FaultRequest
+from starlab_sim.requests.emulator import FaultRequest
 from starlab_spec.operations import PulseKind
 from starlab_spec.wire import BoardState
 

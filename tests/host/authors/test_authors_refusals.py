@@ -7,10 +7,11 @@ import pytest
 from tests.authors_bench import AuthorsBench
 from tests.host.authors.samples import digits
 
-from starlab_host import Board, BoardRefused, Chip, NotReady, calibrate, connect, memory
+from starlab_host import Board, BoardRefused, Chip, NotReady, calibrate, connect
 from starlab_host.authors import AuthorsSession
+from starlab_host.board import memory
+from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 from starlab_host.links import AuthorsAddress
-from starlab_host.snapshots import restore_snapshot, take_snapshot
 from starlab_sim import Specimen
 from starlab_spec import LimitExceeded, Unsafe
 from starlab_spec.operations import Operation, PulseKind, pack_mask

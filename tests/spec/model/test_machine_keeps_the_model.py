@@ -26,9 +26,9 @@ from tests.spec.model.world import (
 
 from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.execution import EnterSafe, Execution
 from starlab_spec.wire.frames import Acknowledgement, Frame, FrameFlag, FrameType, Hello
-from starlab_spec.wire.responder import Responder
+from starlab_spec.wire.responder.execution import EnterSafe, Execution
+from starlab_spec.wire.responder.responder import Responder
 
 BOOT = 0x600D0000
 WINDOW = 2

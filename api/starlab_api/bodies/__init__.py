@@ -1,0 +1,1 @@
+"""Requests and replies that hold arrays: JSON, `.npy` and `.npz` to one form and back."""

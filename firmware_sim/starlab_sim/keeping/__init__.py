@@ -1,0 +1,1 @@
+"""What outlives the process of an emulated board, and how it is checked."""

@@ -1,0 +1,1 @@
+"""What only an emulated board can be asked: another chip, time, faults."""

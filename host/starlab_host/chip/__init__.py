@@ -1,0 +1,1 @@
+"""The chip on a board: reading, pulsing, forming, programming, learning."""

@@ -1,0 +1,1 @@
+"""Commands that are written down before they are sent, and what became of them."""

@@ -1,0 +1,1 @@
+"""Sessions with a board: commands, their replies, and whoever waits for them."""

@@ -1,0 +1,1 @@
+"""What makes a board that is not ideal read alike: calibrate, balance, level."""

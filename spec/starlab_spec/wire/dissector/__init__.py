@@ -1,0 +1,1 @@
+"""The Wireshark dissector, made from the field table."""

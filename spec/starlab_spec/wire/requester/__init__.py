@@ -1,0 +1,1 @@
+"""The host's role: commands out, replies in, each executed once or named."""

@@ -1,0 +1,1 @@
+"""The board's role: commands in, each executed once, and their replies kept."""

@@ -12,7 +12,8 @@ import pytest
 from tests.host.link_bench import Clock, NotingBoard
 
 from starlab_host.links import MemoryLink
-from starlab_host.session.heart import Heart, Outlet
+from starlab_host.links.base import Outlet
+from starlab_host.session.heart import Heart
 from starlab_host.session.heart_process import main
 from starlab_host.session.session import Session
 from starlab_spec.wire.requester.requester import Requester
@@ -105,7 +106,8 @@ def test_the_process_ends_with_the_session(host: Host) -> None:
 def test_the_process_ends_with_a_host_that_is_killed() -> None:
     program = (
         "import socket, time\n"
-        "from starlab_host.session.heart import Heart, Outlet\n"
+        "from starlab_host.links.base import Outlet\n"
+        "from starlab_host.session.heart import Heart\n"
         "link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         "heart = Heart(Outlet(link.fileno()), lambda: b'beat')\n"
         "while not heart.process_id: pass\n"

@@ -42,11 +42,10 @@ SHORT_TRANSACTIONS: Final = 1000
 """A command of so many register accesses is over within some milliseconds."""
 SHORT_STARTS: Final = 16
 """A command of so many short operations is over within some milliseconds."""
-
 CLOCK_MAX_TICKS: Final = 1 << 62
 """Where `advance_s` ends, after 7,300 years: operations have as much again in 64 bits."""
 
-_LOG: Final = logging.getLogger("starlab_sim.firmware.board")
+_LOG: Final = logging.getLogger("starlab_sim.board")
 _MAY_TAKE_LONG: Final = frozenset({int(Opcode.START), int(Opcode.WRITE_REG), int(Opcode.EMULATOR)})
 _OK: Final = int(Status.OK)
 _START: Final = register("START").address

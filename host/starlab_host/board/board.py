@@ -55,7 +55,7 @@ class Board:
 
     Attributes:
         formed: Cells that were found formed, shape (2, inputs, outputs) by array number.
-            :class:`starlab_host.chip.chip.Chip` fills it; it is emptied when the chip may be another.
+            :class:`starlab_host.Chip` fills it; it is emptied when the chip may be another.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Board:
                 nothing was sent.
             BadArgument: An operation that forms, outside of :meth:`forming`; nothing was sent.
             BoardRefused: One of them failed; those before it were executed.
-            LinkError, OutcomeUnknown: As :meth:`starlab_host.session.session.Session.execute`.
+            LinkError, OutcomeUnknown: As :meth:`starlab_host.Session.execute`.
         """
 
         def tell(news: Progress) -> None:

@@ -1,7 +1,7 @@
 """One call's work on a board: what is done, how far it is, whether it is to stop. Sends nothing.
 
 A call is often many commands. Its commands go through a view of the board that was made for it
-(:meth:`starlab_host.board.board.Board.during`), so whatever ends it in the middle, it is known what was
+(:meth:`starlab_host.Board.during`), so whatever ends it in the middle, it is known what was
 done before. :func:`so_far` gives that of any error that leaves ``with work:``.
 """
 

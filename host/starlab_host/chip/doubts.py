@@ -32,7 +32,7 @@ def about_lesson(
     """Doubts about samples to learn.
 
     Args:
-        inputs: As :meth:`starlab_host.chip.chip.Chip.train_step` has taken them.
+        inputs: As :meth:`starlab_host.Chip.train_step` has taken them.
         labels: Likewise.
         targets: Likewise.
     """
@@ -75,7 +75,7 @@ def about_programming(
     scale_uS: float | None = None,
     tolerance_uS: float,
 ) -> list[str]:
-    """Doubts about conductances to write, as :meth:`starlab_host.chip.chip.Chip.program` takes them."""
+    """Doubts about conductances to write, as :meth:`starlab_host.Chip.program` takes them."""
     found = []
     if weights is not None:
         given = np.asarray(weights, np.float64)

@@ -3,8 +3,8 @@
 write-verify
     Each round reads the array and gives every cell as many pulses as should take it to its target,
     SET or RESET by the sign of its error. How far a pulse goes is learned from the rounds before
-    (:mod:`starlab_host.chip.response`); the first round gives one pulse. A round never aims further than
-    2 uS, and never gives so many pulses that their noise alone would carry the cell past its
+    (:mod:`starlab_host.chip.response`); the first round gives one pulse. A round never aims further
+    than 2 uS, and never gives so many pulses that their noise alone would carry the cell past its
     target, or many times more than the cell has had so far.
 open-loop
     Characterises first: some of the cells are swept to both ends of the window and back, which

@@ -53,7 +53,7 @@ class JournaledSession:
             journal: Of the same way to a board.
 
         Raises:
-            BoardAway, HandshakeRefused: As :meth:`starlab_host.session.session.Session.open`.
+            BoardAway, HandshakeRefused: As :meth:`starlab_host.Session.open`.
             LinkError: The board was lost again; nothing was executed twice.
         """
         last, in_flight = journal.session, journal.unsettled()
@@ -114,7 +114,7 @@ class JournaledSession:
 
         Raises:
             JournalError: It could not be written down; it was not sent.
-            LinkError, OutcomeUnknown, WireError: As :meth:`starlab_host.session.session.Session.execute`.
+            LinkError, OutcomeUnknown, WireError: As :meth:`starlab_host.Session.execute`.
         """
         if read_only or dry_run or not changes_chip(transactions):
             return self._session.execute(
@@ -158,7 +158,7 @@ class JournaledSession:
         """Stop it, drivers off, latched; written down afterwards, if that can be done in time.
 
         Raises:
-            StopUnconfirmed: As :meth:`starlab_host.session.session.Session.emergency_stop`.
+            StopUnconfirmed: As :meth:`starlab_host.Session.emergency_stop`.
         """
         end = time.monotonic() + timeout_s
         stopped = self._session.emergency_stop(timeout_s)

@@ -1,6 +1,7 @@
 """What a session needs of a link: datagrams out, datagrams in, a close. Knows no frame."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from starlab_spec.wire.frames import (
@@ -14,6 +15,16 @@ LONGEST_DATAGRAM_BYTES: Final = FRAME_OVERHEAD_BYTES + JUMBO_PAYLOAD_BYTES
 """Length of the longest frame."""
 _JUMBO_WINDOW: Final = 16
 """So many jumbo frames fit into the receive buffer that Linux gives unless told otherwise [O]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where another process can send a link's datagrams."""
+
+    descriptor: int
+    """The link's socket."""
+    packet: tuple[str, int, bytes] | None = None
+    """Of a packet socket: interface, type and hardware address of the board; None: connected."""
 
 
 class Link(Protocol):

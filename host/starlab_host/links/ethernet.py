@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from errno import EPERM, EPROTONOSUPPORT
 from typing import Final, Self
 
-from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, Outlet, payload_within, window_for
 from starlab_host.links.interfaces import interface
-from starlab_host.session.heart import Outlet
 from starlab_spec.wire.frames import ETHERTYPE
 
 BROADCAST: Final = b"\xff" * 6

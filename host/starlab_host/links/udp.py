@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, payload_within, window_for
-from starlab_host.session.heart import Outlet
+from starlab_host.links.base import LONGEST_DATAGRAM_BYTES, Outlet, payload_within, window_for
 from starlab_spec.wire import UDP_PORT
 from starlab_spec.wire.frames import FRAME_OVERHEAD_BYTES, MAX_PAYLOAD_BYTES
 

@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from starlab_host.links.base import Outlet
 from starlab_spec.wire.frames import KEEPALIVE_S
 
 AT_MOST_S: Final = 30.0
@@ -29,16 +29,6 @@ _PROGRAM: Final = Path(__file__).with_name("heart_process.py")
 _START_S: Final = 10.0
 _LONGEST_WORD: Final = 32
 _LOG: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """Where another process can send a link's datagrams."""
-
-    descriptor: int
-    """The link's socket."""
-    packet: tuple[str, int, bytes] | None = None
-    """Of a packet socket: interface, type and hardware address of the board; None: connected."""
 
 
 class Heart:

@@ -44,7 +44,7 @@ def whole_identity(session: NumberedSession) -> dict[str, Any]:
 
     Raises:
         BoardMisbehaves: What it says of itself cannot be.
-        LinkError: As :meth:`starlab_host.session.session.Session.execute`.
+        LinkError: As :meth:`starlab_host.Session.execute`.
     """
     identity = session.identity
     if not NEEDED <= identity.keys():

@@ -11,7 +11,7 @@ from starlab_spec.wire.frames import HelloAck
 from starlab_spec.wire.requester.events import Ended, EndReason
 from starlab_spec.wire.requester.requester import Requester
 
-_LOG = logging.getLogger("starlab_host.session.session")
+_LOG = logging.getLogger("starlab_host.session")
 
 
 def log_opened(granted: HelloAck, path: PathMemory) -> None:

@@ -10,7 +10,7 @@ from starlab_spec.wire.transactions import Result, Transaction
 
 
 class CommandSession(Protocol):
-    """What a board needs of its session; :class:`starlab_host.session.session.Session` is one."""
+    """What a board needs of its session; :class:`starlab_host.Session` is one."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class CommandSession(Protocol):
 
 
 class NumberedSession(CommandSession, Protocol):
-    """What is needed of a session; :class:`starlab_host.session.session.Session` is one."""
+    """What is needed of a session; :class:`starlab_host.Session` is one."""
 
     @property
     def granted(self) -> HelloAck:

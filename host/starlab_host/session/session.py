@@ -1,7 +1,7 @@
 """Commands to a board and their replies, for any number of threads. Knows no register.
 
-The thread that waits for its reply drives the link (:mod:`starlab_host.session.leading`). A small thread
-keeps an idle session alive. There is no event loop and no thread between caller and socket.
+The thread that waits for its reply drives the link (:mod:`starlab_host.session.leading`). A small
+thread keeps an idle session alive. There is no event loop and no thread between caller and socket.
 """
 
 import logging

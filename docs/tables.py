@@ -32,7 +32,7 @@ from starlab_spec.operations import PulseKind
 from starlab_spec.registers import REGISTERS, Access, Field, Register
 from starlab_spec.safe_area import DRIVING_RAIL, SafeArea
 from starlab_spec.supplies import SUPPLIES
-from starlab_spec.wire.dissector import dissector
+from starlab_spec.wire.dissector.dissector import dissector
 from starlab_spec.wire.fields import (
     EVENT_KINDS,
     FEATURES,

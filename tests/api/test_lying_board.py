@@ -161,10 +161,10 @@ def refusing(status: int) -> Lie:
 CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "", None),
     ("GET", "/settings", None),
-    ("PUT", "/settings", {"th": 5}),
+    ("PATCH", "/settings", {"threshold": 5}),
     ("GET", "/supplies", None),
-    ("PUT", "/supplies", {"VBLset": 2000}),
-    ("GET", "/registers?addresses=0x40", None),
+    ("PATCH", "/supplies", {"VBLset": {"mv": 2000}}),
+    ("GET", "/registers/0x40", None),
     ("GET", "/counters", None),
     ("GET", "/arrays/1/conductance", None),
     ("POST", "/arrays/1/pulse", {"kind": "set", "rows": [0], "columns": [0], "polarity": "+"}),
@@ -179,13 +179,20 @@ LIES: dict[str, Lie] = {
 } | {f"status {status.name}": refusing(status) for status in Status if status}
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # the host asks again and again, as it must, for seconds a call
+        pytest.param(name, marks=pytest.mark.slow) if name == "status IN_PROGRESS" else name
+        for name in LIES
+    ],
+)
 def test_no_reply_makes_the_server_fail(liar: Liar, name: str) -> None:
     with served(liar.url) as client:
-        assert client.get("/boards/board0").json()["state"] == "idle"
+        assert client.get("/boards/board0").json()["state"] != "away"
         liar.board.lie = LIES[name]
         for method, path, body in CALLS:
             answer = client.request(method, f"/boards/board0{path}", json=body)
-            assert answer.status_code != 500, (method, path, answer.text)
+            assert answer.status_code not in (404, 405, 500), (method, path, answer.text)
         liar.board.lie = LyingBoard.lie
         assert client.get("/boards/board0").json()["state"] != "away"

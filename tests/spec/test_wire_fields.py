@@ -9,7 +9,7 @@ import pytest
 from starlab_spec.registers import REGISTERS
 from starlab_spec.wire import codec, fields
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.dissector import dissector
+from starlab_spec.wire.dissector.dissector import dissector
 from starlab_spec.wire.fields import Named, Shape, WireField
 from starlab_spec.wire.frames import (
     FRAME_OVERHEAD_BYTES,

@@ -26,6 +26,7 @@ from starlab_api.boards.stopping import is_stop
 from starlab_api.bodies.array_calls import in_turn, media_type, whole_body
 from starlab_api.bodies.replies import ARRAY_REPLY, ArrayReply, accepted_type
 from starlab_api.problems import (
+    AnswerNotKept,
     ApiProblem,
     InvalidInput,
     KeyInUse,
@@ -55,10 +56,20 @@ class StoredAnswer:
     """Bytes that it takes."""
     reply: ArrayReply | None = None
     """What it says, if it may be said in several media types."""
+    dropped: bool = False
+    """Only that it was given is still known: there was no room for it."""
+
+    def without_content(self) -> "StoredAnswer":
+        """What is left of it where there is no room: its call must not be executed again."""
+        return StoredAnswer(self.fingerprint, (), 0, dropped=True)
 
 
 class AnswerStore:
-    """A bounded memory of answers: the oldest go first. For one event loop alone."""
+    """A bounded memory of answers: the oldest go first. For one event loop alone.
+
+    Where bytes are what is short, only contents go, and only of answers that take more than their
+    share: whoever asks again is told that the call was executed.
+    """
 
     def __init__(self, *, count: int, size: int) -> None:
         self._count = count
@@ -73,6 +84,7 @@ class AnswerStore:
         Raises:
             KeyInUse: The first call with this key is still running.
             KeyReused: The key belongs to another call.
+            AnswerNotKept: It was executed, and there was no room for its answer.
         """
         running = self._running.get(key)
         stored = self._answers.get(key)
@@ -83,18 +95,26 @@ class AnswerStore:
             raise KeyInUse(key)
         if stored is None:
             self._running[key] = fingerprint
+        elif stored.dropped:
+            raise AnswerNotKept(key)
         return stored
 
     def end(self, key: str, answer: StoredAnswer | None) -> None:
         """A call has ended: keep its answer, or forget that it ran."""
         del self._running[key]
-        if answer is None or answer.size > self._size:
+        if answer is None:
             return
-        self._answers[key] = answer
-        self._held += answer.size
-        while len(self._answers) > self._count or self._held > self._size:
+        self._answers[key] = answer.without_content() if answer.size > self._size else answer
+        self._held += self._answers[key].size
+        while len(self._answers) > self._count:
             _, oldest = self._answers.popitem(last=False)
             self._held -= oldest.size
+        share = self._size // self._count
+        large = [name for name, kept in self._answers.items() if kept.size > share]
+        while self._held > self._size:
+            name = large.pop(0)
+            self._held -= self._answers[name].size
+            self._answers[name] = self._answers[name].without_content()
 
 
 class Idempotency:

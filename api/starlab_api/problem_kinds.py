@@ -28,6 +28,7 @@ from starlab_spec.wire.transactions import Status
 
 TITLES: Final[Mapping[ProblemKind, tuple[int, str]]] = {
     ProblemKind.ABORTED: (409, "The operation was aborted"),
+    ProblemKind.ANSWER_NOT_KEPT: (409, "It was executed, and its answer is not kept"),
     ProblemKind.BOARD_AWAY: (503, "The board does not answer"),
     ProblemKind.BOARD_BUSY: (409, "Another call holds the board"),
     ProblemKind.BOARD_MISBEHAVES: (502, "The board breaks the protocol"),

@@ -16,6 +16,7 @@
     ├── NotStopped              an emergency stop that the board has not confirmed: 504
     ├── BoardBusy               another call holds the board: 409
     ├── KeyInUse, KeyReused     Idempotency-Key: still running, 409; with another body, 422
+    ├── AnswerNotKept           Idempotency-Key: executed, its answer was too large to keep: 409
 
 Errors of host and data sheet are looked up in :mod:`starlab_api.problem_kinds`.
 """
@@ -184,6 +185,17 @@ class KeyInUse(ApiProblem):
     def __init__(self, key: str) -> None:
         detail = f"the first call with Idempotency-Key {shown(key)!r} is still running"
         super().__init__(ProblemKind.IDEMPOTENCY_KEY_IN_USE, detail)
+
+
+class AnswerNotKept(ApiProblem):
+    """The call of this Idempotency-Key was executed, and its answer is not there any more."""
+
+    def __init__(self, key: str) -> None:
+        detail = (
+            f"the call with Idempotency-Key {shown(key)!r} was executed and answered once; "
+            "there was no room to keep its answer, and nothing was executed now"
+        )
+        super().__init__(ProblemKind.ANSWER_NOT_KEPT, detail)
 
 
 class KeyReused(ApiProblem):

@@ -219,8 +219,3 @@ def test_the_oldest_answers_are_forgotten_first() -> None:
         store.end(key, answer())
     assert store.begin("a", b"call") is None
     assert store.begin("b", b"call") is not None
-    for key, size in (("d", 60), ("e", 60)):
-        store.begin(key, b"call")
-        store.end(key, answer(size))
-    assert store.begin("c", b"call") is None
-    assert store.begin("e", b"call") is not None

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from starlab_api.idempotency import AnswerStore, Idempotency, StoredAnswer
+from starlab_api.problems import AnswerNotKept, KeyReused
 
 Answer = Callable[[], Response]
 KEY = {"Idempotency-Key": "one"}
@@ -134,32 +135,58 @@ def stored(size: int) -> StoredAnswer:
     return StoredAnswer(b"call", [], size)
 
 
-def kept(store: AnswerStore, *keys: str) -> list[bool]:
-    """Which answers are still there."""
+def kept(store: AnswerStore, *keys: str) -> list[str]:
+    """What became of answers."""
     found = []
     for key in keys:
-        answer = store.begin(key, b"call")
-        found.append(answer is not None)
+        try:
+            answer = store.begin(key, b"call")
+        except AnswerNotKept:
+            found.append("dropped")
+            continue
+        found.append("forgotten" if answer is None else "there")
         if answer is None:
             store.end(key, None)
     return found
 
 
-def test_as_many_answers_are_kept_as_there_is_room_for_and_not_one_less() -> None:
+def ended(store: AnswerStore, key: str, size: int) -> None:
+    store.begin(key, b"call")
+    store.end(key, stored(size))
+
+
+def test_as_many_keys_are_remembered_as_there_is_room_for_and_not_one_less() -> None:
     store = AnswerStore(count=3, size=100)
     for key in "abcd":
-        store.begin(key, b"call")
-        store.end(key, stored(25))
-    assert kept(store, *"abcd") == [False, True, True, True]
-    store.begin("e", b"call")
-    store.end("e", stored(50))  # with c and d: exactly as many bytes as there is room for
-    assert kept(store, *"bcde") == [False, True, True, True]
-    store.begin("f", b"call")
-    store.end("f", stored(1))
-    assert kept(store, *"cdef") == [False, True, True, True]
-    store.begin("g", b"call")
-    store.end("g", stored(101))  # more than there is room for at all: it drives out nothing
-    assert kept(store, *"defg") == [True, True, True, False]
-    store.begin("h", b"call")
-    store.end("h", stored(100))
-    assert kept(store, *"defh") == [False, False, False, True]
+        ended(store, key, 25)
+    assert kept(store, *"abcd") == ["forgotten", "there", "there", "there"]
+
+
+def test_where_bytes_are_short_the_oldest_contents_go_and_no_key() -> None:
+    store = AnswerStore(count=4, size=100)
+    for key, size in (("a", 25), ("b", 26), ("c", 49)):
+        ended(store, key, size)
+    assert kept(store, *"abc") == ["there", "there", "there"]  # exactly as many bytes as there are
+    ended(store, "d", 1)
+    assert kept(store, *"abcd") == ["there", "dropped", "there", "there"]  # a has but its share
+    with pytest.raises(KeyReused):
+        store.begin("b", b"other")
+    ended(store, "e", 101)  # more than there is room for at all: it drives out no content
+    assert kept(store, *"abcde") == ["forgotten", "dropped", "there", "there", "dropped"]
+    ended(store, "f", 100)
+    assert kept(store, *"bcdef") == ["forgotten", "dropped", "there", "dropped", "dropped"]
+    ended(store, "g", 99)
+    assert kept(store, *"defg") == ["there", "dropped", "dropped", "there"]
+
+
+def test_a_call_whose_answer_was_too_large_to_keep_is_not_executed_again() -> None:
+    counted = Counted(lambda: Response(bytes(1000)))
+    counted.store = AnswerStore(count=10, size=999)
+    client = counted.client()
+    assert client.post("/x", headers=KEY).status_code == 200
+    again = client.post("/x", headers=KEY)
+    assert (again.status_code, again.json()["type"]) == (409, "answer-not-kept")
+    assert "nothing_done" not in again.json()
+    other = client.post("/x", content=b"other", headers=KEY)
+    assert (other.status_code, other.json()["type"]) == (422, "idempotency-key-reused")
+    assert counted.calls == 1

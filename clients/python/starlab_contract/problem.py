@@ -14,6 +14,8 @@ class ProblemKind(StrEnum):
 
     ABORTED = "aborted"
     """409: an abort or an emergency stop ended the operation; what was done is stated."""
+    ANSWER_NOT_KEPT = "answer-not-kept"
+    """409: the call with this key was executed once; its answer was too large to keep."""
     BOARD_AWAY = "board-away"
     """503: the board does not answer; nothing was executed: `nothing_done`."""
     BOARD_BUSY = "board-busy"

@@ -23,7 +23,10 @@ class Area:
     def files(self, top: Path = TOP) -> Iterator[Path]:
         """Its modules."""
         for pattern in self.modules:
-            yield from sorted(top.glob(pattern))
+            found = sorted(top.glob(pattern))
+            if not found:
+                raise FileNotFoundError(f"{self.name}: {pattern} names no module")
+            yield from found
 
 
 _SPEC: Final = "spec/starlab_spec"
@@ -35,22 +38,35 @@ AREAS: Final = (
     Area("data sheet", tuple(
         f"{_SPEC}/{name}.py" for name in ("safe_area", "supplies", "limits_file", "samples")
     )),
-    Area("wire protocol", (f"{_SPEC}/wire/*.py",)),
-    Area("host: exactly once", tuple(
-        f"{_HOST}/{name}.py" for name in ("session", "journaled_session", "journal", "waiting")
+    Area("wire protocol", (
+        f"{_SPEC}/wire/*.py", f"{_SPEC}/wire/requester/*.py", f"{_SPEC}/wire/responder/*.py",
+        f"{_SPEC}/wire/dissector/*.py",
     )),
-    Area("host: safety", tuple(
-        f"{_HOST}/{name}.py"
-        for name in ("guard", "safety", "formed", "cells", "programming", "batches", "commands")
-    )),
-    Area("host: rails", tuple(
-        f"{_HOST}/{name}.py" for name in ("calibration", "calibrating", "balance", "rails")
-    )),
+    Area("host: exactly once", (f"{_HOST}/session/*.py", f"{_HOST}/journal/*.py")),
+    Area(
+        "host: safety",
+        tuple(
+            f"{_HOST}/{name}.py"
+            for name in (
+                "safety", "board/board", "board/commands", "board/guard", "board/work",
+                "chip/batches", "chip/cells", "chip/doubts", "chip/formed", "chip/programming",
+            )
+        ),
+        tests=("tests/host",),
+    ),
+    Area(
+        "host: rails",
+        (f"{_HOST}/board/calibration.py", f"{_HOST}/board/rails.py", f"{_HOST}/trimming/*.py"),
+        tests=("tests/host",),
+    ),
     Area("firmware", tuple(
         f"{_SIM}/{name}.py"
         for name in (
-            "interlock", "board", "sequencer", "row_pulses", "batches", "over_current",
-            "register_file", "state", "state_file", "kept_values", "conditions", "supplies/*",
+            *(f"firmware/{name}" for name in (
+                "interlock", "board", "sequencer", "row_pulses", "batches", "over_current",
+                "register_file", "state", "conditions",
+            )),
+            "keeping/*", "supplies/*",
         )
     )),
     Area(
@@ -70,7 +86,15 @@ AREAS: Final = (
     ),
     Area(
         "server",
-        tuple(f"{_API}/{name}.py" for name in ("idempotency", "boards", "problems", "bodies")),
+        tuple(
+            f"{_API}/{name}.py"
+            for name in (
+                "idempotency", "problems", "access/*", "boards/*", "bodies/*", "routes/arrays",
+                "routes/calibration", "routes/emergency_stop", "routes/in_doubt",
+                "routes/network", "routes/registers", "routes/settings", "routes/snapshots",
+                "routes/supplies",
+            )
+        ),
         tests=("tests/api",),
     ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The mistakes that are made: each kind once, and what stays as it is."""
 
 import pytest
+from tests.mutation.areas import AREAS, Area
 from tests.mutation.mutants import functions_of, mutants_of
 
 
@@ -65,3 +66,14 @@ def test_a_mutant_has_the_same_name_wherever_its_function_stands() -> None:
     assert "m.py::A.f: < -> <= in b + 1 < 1" in names
     assert len(set(names)) == len(names)
     assert functions_of(source) == [(2, 3, "A.f")]
+
+
+@pytest.mark.parametrize("area", AREAS, ids=lambda area: area.name)
+def test_every_pattern_of_an_area_names_modules(area: Area) -> None:
+    assert list(area.files())
+
+
+def test_a_pattern_that_names_no_module_is_refused() -> None:
+    area = Area("moved", ("host/starlab_host/no_such_module.py",))
+    with pytest.raises(FileNotFoundError, match="moved: host/starlab_host/no_such_module"):
+        list(area.files())

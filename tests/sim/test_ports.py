@@ -137,6 +137,7 @@ HELLO = b"SL\x10\x03 let me in"
 OTHER = bytes.fromhex("020000000077")
 GROUP = bytes.fromhex("01005e000001")
 ALL = b"\xff" * 6
+NOBODY = bytes(6)
 
 
 def test_an_ethernet_port_takes_what_is_for_the_board_and_nothing_else() -> None:
@@ -156,6 +157,9 @@ def test_an_ethernet_port_takes_what_is_for_the_board_and_nothing_else() -> None
             host.send(packet(target, sender, DISCOVER, vlan=5))
             host.send(packet(target, sender, DISCOVER, vlan=0xE005))
         host.send(board + sender + bytes.fromhex("0800") + DISCOVER)
+        for no_station in (ALL, GROUP, NOBODY):
+            host.send(packet(board, no_station, HELLO))
+            host.send(packet(ALL, no_station, DISCOVER))
         taken = [
             packet(board, sender, HELLO),
             packet(ALL, sender, DISCOVER),

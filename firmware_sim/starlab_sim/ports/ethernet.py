@@ -25,14 +25,17 @@ _AUXDATA: Final = struct.Struct("=IIIHHHH")
 """struct tpacket_auxdata: status, lengths and offsets, VLAN tag, its type."""
 _VLAN_VALID: Final = 1 << 4
 _VLAN_NUMBER: Final = 0xFFF
+_GROUP: Final = 0x01
+"""Of the first byte of a hardware address: that of several stations, which none sends from."""
 
 
 class EthernetPort:
     """A packet socket on an interface, which listens at once.
 
     It takes what is addressed to the interface, and of what is addressed to all DISCOVER alone;
-    whatever else a promiscuous interface, a hub or a trunk brings is for others. One board listens
-    on an interface: two would answer from one address.
+    whatever else a promiscuous interface, a hub or a trunk brings is for others. What names a group
+    or nobody as its sender is dropped: the answer would go to all. One board listens on an
+    interface: two would answer from one address.
 
     Args:
         interface: Of this machine.
@@ -76,7 +79,7 @@ class EthernetPort:
             LONGEST_DATAGRAM_BYTES, socket.CMSG_SPACE(_AUXDATA.size)
         )
         for_all = kind == _TO_ALL and is_discover(datagram)
-        if (kind == _TO_US or for_all) and not _vlan(beside):
+        if (kind == _TO_US or for_all) and not _vlan(beside) and _is_station(sender):
             return ((datagram, sender),)
         return ()
 
@@ -88,6 +91,11 @@ class EthernetPort:
         """Close it."""
         self._socket.close()
         self._claim.close()
+
+
+def _is_station(address: bytes) -> bool:
+    """Whether a hardware address can be that of one station, and so of a sender."""
+    return any(address) and not address[0] & _GROUP
 
 
 def _vlan(beside: Sequence[tuple[int, int, bytes]]) -> int:

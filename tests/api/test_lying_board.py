@@ -17,7 +17,7 @@ from starlab_sim.ports import UdpPort
 from starlab_sim.serving.server import BoardServer
 from starlab_spec.wire import codec
 from starlab_spec.wire.frames import FrameType
-from starlab_spec.wire.transactions import Result, Status, Transaction
+from starlab_spec.wire.transactions import Opcode, Result, Status, Transaction
 
 Lie = Callable[[list[Result], Sequence[Transaction]], list[Result]]
 
@@ -147,6 +147,10 @@ def noise(results: list[Result], transactions: Sequence[Transaction]) -> list[Re
     return [result._replace(data=rng.randbytes(len(result.data))) for result in results]
 
 
+def other_object(results: list[Result], transactions: Sequence[Transaction]) -> list[Result]:
+    return [r._replace(data=b"{}") if r.opcode == Opcode.EMULATOR else r for r in results]
+
+
 def unknown_status(results: list[Result], transactions: Sequence[Transaction]) -> list[Result]:
     return [results[0]._replace(status=200, data=b"\xff\xfe")]
 
@@ -175,7 +179,18 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
 ]
 LIES: dict[str, Lie] = {
     lie.__name__: lie
-    for lie in (cut, longer, fewer, more, other_opcode, all_ones, all_zero, noise, unknown_status)
+    for lie in (
+        cut,
+        longer,
+        fewer,
+        more,
+        other_opcode,
+        all_ones,
+        all_zero,
+        noise,
+        other_object,
+        unknown_status,
+    )
 } | {f"status {status.name}": refusing(status) for status in Status if status}
 
 

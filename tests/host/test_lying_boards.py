@@ -1,6 +1,8 @@
 """Boards that lie are refused by name: nothing hangs, nothing fails otherwise or runs twice."""
 
+import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +34,9 @@ IDENTITY: dict[str, Any] = {
     "effects": ["noise"],
     "device_model": "ideal",
 }
+
+WIRES: dict[str, Any] = {"solutions": 3, "most_steps": 40, "greatest_residual": 1e-9}
+"""What a board tells of its nodal solutions."""
 
 
 class Bench:
@@ -167,6 +172,46 @@ def test_a_reply_that_is_none_to_a_pulse_leaves_it_in_doubt(results: list[Result
             session.execute([tr.start(1 << 17), tr.write_registers(0, [1])])
     assert caught.value.commands == ((1, "START 0x20000, WRITE_REG 0x0"),)
     assert bench.board.executed == [1 << 17]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({}, "emulated_time_s None is no time"),
+        ({"emulated_time_s": "1"}, "emulated_time_s '1' is no time"),
+        ({"emulated_time_s": True}, "emulated_time_s True is no time"),
+        ({"emulated_time_s": -0.5}, "emulated_time_s -0.5 is no time"),
+        ({"emulated_time_s": 1 << 64}, "emulated_time_s 18446744073709551616 is no time"),
+        ({"emulated_time_s": 0.0, "wires": None}, "wires None is no account of nodal solutions"),
+        ({"emulated_time_s": 0.0, "wires": {"array1": 3}}, "wires {'array1': 3} is no account"),
+        *(
+            ({"emulated_time_s": 0, "wires": {"array2": WIRES | {name: value}}}, "wires {'array2'")
+            for name, value in (
+                ("solutions", 1.5),
+                ("most_steps", -1),
+                ("most_steps", None),
+                ("greatest_residual", "small"),
+            )
+        ),
+    ],
+)
+def test_what_an_emulated_board_answers_is_checked(answer: dict[str, Any], problem: str) -> None:
+    bench = Bench()
+    with bench.open() as session:
+        bench.link.change = replying(
+            Result(Opcode.EMULATOR, Status.OK, 0, json.dumps(answer).encode())
+        )
+        with pytest.raises(OutcomeUnknown, match=re.escape(problem)):
+            session.execute([tr.emulator({"advance_s": 1})])
+
+
+def test_an_emulated_board_may_tell_what_its_wires_took() -> None:
+    bench = Bench()
+    answer = {"emulated_time_s": 0, "wires": {"array1": WIRES}, "more": []}
+    with bench.open() as session:
+        data = json.dumps(answer).encode()
+        bench.link.change = replying(Result(Opcode.EMULATOR, Status.OK, 0, data))
+        assert tr.json_object(session.execute([tr.emulator({})])[0]) == answer
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """What the reply to a command looks like, as far as the command tells. Sends nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from starlab_spec.operations import Operation
 from starlab_spec.samples import ONE_HOT_BYTES, Y2_BLOCK_BYTES
 from starlab_spec.supplies import CODE_MAX
 from starlab_spec.wire.codec import decode_json
-from starlab_spec.wire.errors import TransactionError
+from starlab_spec.wire.errors import PayloadError, TransactionError
 from starlab_spec.wire.requester.requester import Requester
 from starlab_spec.wire.transactions import Opcode, Result, Transaction, describe
 
@@ -26,6 +26,11 @@ _EXTENSIONS: Final = frozenset(
         Operation.VMM2,
     }
 )
+_WIRES_COUNTS: Final = ("solutions", "most_steps")
+_WIRES_RESIDUAL: Final = "greatest_residual"
+_COUNT_MAX: Final = (1 << 64) - 1
+_SHOWN: Final = 60
+"""Characters that a message shows of a value."""
 _SUPPLY: Final = frozenset({Opcode.GET_SUPPLY, Opcode.SET_SUPPLY})
 
 
@@ -96,6 +101,29 @@ def _is_json(asked: Transaction, data: bytes) -> bool:
     return isinstance(decode_json(data), dict)
 
 
+def _is_emulator_answer(asked: Transaction, data: bytes) -> bool:
+    """Whether it tells the emulated time, and what wires took where it does; raises as above."""
+    answer = decode_json(data)
+    time_s, wires = answer.get("emulated_time_s"), answer.get("wires", {})
+    if not (_is_count(time_s) or (isinstance(time_s, float) and time_s >= 0)):
+        raise PayloadError(f"emulated_time_s {time_s!r:.{_SHOWN}} is no time")
+    if not isinstance(wires, dict) or not all(map(_is_wires_account, wires.values())):
+        raise PayloadError(f"wires {wires!r:.{_SHOWN}} is no account of nodal solutions")
+    return True
+
+
+def _is_wires_account(told: Any) -> bool:
+    return (
+        isinstance(told, dict)
+        and all(_is_count(told.get(name)) for name in _WIRES_COUNTS)
+        and (_is_count(told.get(_WIRES_RESIDUAL)) or isinstance(told.get(_WIRES_RESIDUAL), float))
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _COUNT_MAX
+
+
 def _is_operation_result(asked: Transaction, data: bytes) -> bool:
     """Whether the length is one that the operation of a START can return."""
     if asked[0] != Opcode.START:
@@ -114,7 +142,7 @@ def _is_operation_result(asked: Transaction, data: bytes) -> bool:
 
 _ANY_FITS: Final[Mapping[int, Callable[[Transaction, bytes], bool]]] = {
     Opcode.IDENTIFY: _is_json,
-    Opcode.EMULATOR: _is_json,
+    Opcode.EMULATOR: _is_emulator_answer,
 }
 
 

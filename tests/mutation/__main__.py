@@ -4,6 +4,8 @@
     python -m tests.mutation --area firmware --each 0 # all mutants of one area
     python -m tests.mutation --report                 # the page only
 
+The page keeps what it says of areas that `--area` leaves out.
+
 What was found is kept in `.mutants`: a mutant that was noticed is not tried again while its
 function stays as it is, one that was not is tried again when a test file has changed.
 """
@@ -47,7 +49,10 @@ def main() -> None:
             if options.area is None or area.name in options.area:
                 chosen = chosen_of(area, options.each, options.seed, notebook)
                 judge(area, [one for one in chosen if options.only in one.name], notebook)
-    (TOP / "docs" / "mutants.md").write_text(report.page(notebook), encoding="utf-8")
+    file = TOP / "docs" / "mutants.md"
+    before = file.read_text(encoding="utf-8")
+    page = report.page(notebook, before, options.area or names)
+    file.write_text(page, encoding="utf-8")
 
 
 def chosen_of(area: Area, each: int, seed: int, notebook: Notebook) -> Iterator[Mutant]:

@@ -16,7 +16,8 @@ class Area:
     modules: tuple[str, ...]
     """Patterns of files, from the top of the checkout."""
     tests: tuple[str, ...] = ("tests/spec", "tests/contract", "tests/sim", "tests/host")
-    """Where the tests are that may notice; those that run the changed function are run."""
+    """Folders, or patterns of files, of the tests that may notice; those are run that run the
+    changed function."""
     interpreted: bool = False
     """Kernels: tests run without their compilation, so that it is seen what each runs."""
 
@@ -28,6 +29,12 @@ class Area:
                 raise FileNotFoundError(f"{self.name}: {pattern} names no module")
             yield from found
 
+    def test_files(self, top: Path = TOP) -> Iterator[Path]:
+        """Where its tests stand."""
+        for tests in self.tests:
+            folder = top / tests
+            yield from sorted(folder.rglob("test_*.py") if folder.is_dir() else top.glob(tests))
+
 
 _SPEC: Final = "spec/starlab_spec"
 _SIM: Final = "firmware_sim/starlab_sim"
@@ -38,11 +45,30 @@ AREAS: Final = (
     Area("data sheet", tuple(
         f"{_SPEC}/{name}.py" for name in ("safe_area", "supplies", "limits_file", "samples")
     )),
-    Area("wire protocol", (
-        f"{_SPEC}/wire/*.py", f"{_SPEC}/wire/requester/*.py", f"{_SPEC}/wire/responder/*.py",
-        f"{_SPEC}/wire/dissector/*.py",
-    )),
-    Area("host: exactly once", (f"{_HOST}/session/*.py", f"{_HOST}/journal/*.py")),
+    Area(
+        "wire protocol",
+        tuple(f"{_SPEC}/wire/{name}" for name in (
+            *("cobs.py", "codec.py", "congestion.py", "fields.py", "frames.py", "receiving.py"),
+            *("sending.py", "transactions.py", "requester/*.py", "responder/*.py"),
+        )),
+        tests=("tests/spec", "tests/contract/test_wire_*.py", "tests/host/test_session*.py"),
+    ),
+    Area(
+        "host: exactly once",
+        (
+            *(f"{_HOST}/session/{name}.py" for name in (
+                *("session", "waiting", "outstanding", "stopping", "leading", "chip_changes"),
+                *("failures", "reply_shapes", "idle_thread"),
+            )),
+            f"{_HOST}/journal/*.py",
+            f"{_HOST}/files.py",
+        ),
+        tests=tuple(f"tests/host/test_{name}.py" for name in (
+            *("session*", "waiting", "outstanding", "stopping", "leading", "emergency_stop"),
+            *("chip_changes", "heart", "journal*", "durability", "crash_safety", "doubts"),
+            *("files", "links_memory", "lying_boards", "link_statistics"),
+        )),
+    ),
     Area(
         "host: safety",
         tuple(

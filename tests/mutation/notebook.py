@@ -34,6 +34,11 @@ class Verdict:
     reason: str
     """Why it is as good as the original, if it is."""
 
+    @property
+    def path(self) -> str:
+        """Of the module."""
+        return self.name.partition("::")[0]
+
 
 class Test(NamedTuple):
     """A test that runs what is changed."""
@@ -61,15 +66,15 @@ class Notebook:
         self._tests: dict[str, dict[str, Any]] = _load(self._tests_file)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Those of the mutants that can still be made, by area."""
-        order = [area.name for area in AREAS]
-        for name, known in sorted(
-            self._verdicts.items(), key=lambda item: (order.index(item[1]["area"]), item[0])
-        ):
+        """Those of the mutants that can still be made."""
+        areas = {
+            file.relative_to(TOP).as_posix(): area.name for area in AREAS for file in area.files()
+        }
+        for name, known in sorted(self._verdicts.items()):
             path, _, function = name.partition(": ")[0].partition("::")
-            if _digest_of(TOP / path, function) == known["function"]:
+            if path in areas and _digest_of(TOP / path, function) == known["function"]:
                 yield Verdict(
-                    known["area"],
+                    areas[path],
                     name,
                     known["line"],
                     known["kind"],
@@ -106,10 +111,11 @@ class Notebook:
 
     def map_tests(self, area: Area, workshop: Workshop) -> None:
         """Learn what the tests of an area run, where a file of them is new or has changed."""
-        for file in _test_files(area):
+        for file in area.test_files():
             path, key = file.relative_to(TOP).as_posix(), _key(area, file)
             digest = _digest(file.read_text(encoding="utf-8"))
-            if self._tests.get(key, {}).get("digest") != digest:
+            known = self._tests.get(key, _NO_TESTS)
+            if known.get("digest") != digest or _has_moved(known):
                 print(f"which functions do the tests of {path} run?", flush=True)
                 self._tests[key] = {"digest": digest, "tests": workshop.map(path)}
                 self._tests_file.write_text(json.dumps(self._tests), encoding="utf-8")
@@ -121,7 +127,7 @@ class Notebook:
         place, within = f"{mutant.path}::{mutant.function}", f"{mutant.path}::"
         running: list[Test] = []
         importing: list[Test] = []
-        for file in _test_files(area):
+        for file in area.test_files():
             for test, (seconds, functions) in self._tests.get(_key(area, file), _NO_TESTS)[
                 "tests"
             ].items():
@@ -143,18 +149,23 @@ class Notebook:
         return tests
 
 
+def _has_moved(known: dict[str, Any]) -> bool:
+    """Whether a module that these tests run stands elsewhere now."""
+    paths = {
+        function.partition("::")[0]
+        for _, functions in known["tests"].values()
+        for function in functions
+    }
+    return not all((TOP / path).exists() for path in paths)
+
+
 def _key(area: Area, file: Path) -> str:
     path = file.relative_to(TOP).as_posix()
     return f"{path} interpreted" if area.interpreted else path
 
 
-def _test_files(area: Area) -> Iterator[Path]:
-    for tests in area.tests:
-        yield from sorted((TOP / tests).rglob("test_*.py"))
-
-
 def _digest_of_tests(area: Area) -> str:
-    return _digest("".join(file.read_text(encoding="utf-8") for file in _test_files(area)))
+    return _digest("".join(file.read_text(encoding="utf-8") for file in area.test_files()))
 
 
 def _digest_of(file: Path, function: str) -> str:

@@ -1,8 +1,9 @@
 """The page about mutants: scores by area, and those that no test notices, with the reason."""
 
 from collections import defaultdict
+from collections.abc import Collection
 
-from tests.mutation.areas import AREAS
+from tests.mutation.areas import AREAS, TOP, Area
 from tests.mutation.notebook import Notebook, Verdict
 
 _HEAD = """# Do the tests notice?
@@ -18,35 +19,59 @@ the reason is given. The score is the noticed share of the others.
 """
 
 
-def page(notebook: Notebook) -> str:
-    """The page in Markdown."""
+def page(notebook: Notebook, before: str = "", measured: Collection[str] = ()) -> str:
+    """The page in Markdown.
+
+    Args:
+        notebook: What is known here.
+        before: The page as it was.
+        measured: Names of the areas that are told anew; what the page says of the others stays.
+    """
     by_area: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in notebook.verdicts():
         by_area[verdict.area].append(verdict)
+    told = [area for area in AREAS if not before or area.name in measured]
+    kept = [area for area in AREAS if area not in told]
+    rows = {line.split(" | ")[0][2:]: line for line in before.splitlines() if line[:2] == "| "}
     text = _HEAD
     for area in AREAS:
-        told = by_area[area.name]
-        noticed = sum(one.noticed for one in told)
-        same = sum(bool(one.reason) and not one.noticed for one in told)
-        left = len(told) - noticed - same
-        score = f"{noticed / (noticed + left):.0%}" if noticed + left else ""
-        text += f"| {area.name} | {len(told)} | {noticed} | {same} | {left} | {score} |\n"
-    text += _list("No different", [v for vs in by_area.values() for v in vs if v.reason])
-    missed = [v for vs in by_area.values() for v in vs if not v.reason]
-    return text + _list("Not noticed", missed)
+        row = _row(area.name, by_area[area.name])
+        text += row if area in told else f"{rows.get(area.name, row.strip())}\n"
+    for title, is_same in (("No different", True), ("Not noticed", False)):
+        lists = _lists_of(before, title, kept)
+        for area in told:
+            for one in sorted(by_area[area.name], key=lambda one: (one.path, one.line)):
+                if not one.noticed and bool(one.reason) is is_same:
+                    lists.setdefault(one.path, []).append(_item(one))
+        if lists:
+            text += f"\n## {title}\n"
+        for path, items in sorted(lists.items()):
+            text += "\n".join((f"\n`{path}`\n", *items, ""))
+    return text
 
 
-def _list(title: str, verdicts: list[Verdict]) -> str:
-    text = ""
+def _row(name: str, told: Collection[Verdict]) -> str:
+    noticed = sum(one.noticed for one in told)
+    same = sum(bool(one.reason) and not one.noticed for one in told)
+    left = len(told) - noticed - same
+    score = f"{noticed / (noticed + left):.0%}" if noticed + left else ""
+    return f"| {name} | {len(told)} | {noticed} | {same} | {left} | {score} |\n"
+
+
+def _item(one: Verdict) -> str:
+    function, _, words = one.name.partition("::")[2].partition(": ")
+    reason = f": {one.reason}" if one.reason else ""
+    return f"- {function or 'module'}: `{words}`{reason}"
+
+
+def _lists_of(page: str, title: str, areas: Collection[Area]) -> dict[str, list[str]]:
+    """The items of a list that a page has, by module, of the modules of some areas."""
+    own = {file.relative_to(TOP).as_posix() for area in areas for file in area.files()}
+    lists: dict[str, list[str]] = {}
     path = ""
-    for one in sorted(verdicts, key=lambda one: (one.name.partition("::")[0], one.line)):
-        if one.noticed:
-            continue
-        of, _, change = one.name.partition("::")
-        if of != path:
-            path = of
-            text += f"\n`{path}`\n\n"
-        function, _, words = change.partition(": ")
-        reason = f": {one.reason}" if one.reason else ""
-        text += f"- {function or 'module'}: `{words}`{reason}\n"
-    return f"\n## {title}\n{text}" if text else ""
+    for line in page.partition(f"\n## {title}\n")[2].partition("\n## ")[0].splitlines():
+        if line.startswith("`"):
+            path = line.strip("`")
+        elif line and path in own:
+            lists.setdefault(path, []).append(line)
+    return lists

@@ -1,8 +1,12 @@
 """The mistakes that are made: each kind once, and what stays as it is."""
 
+from pathlib import Path
+
 import pytest
-from tests.mutation.areas import AREAS, Area
+from tests.mutation.areas import AREAS, TOP, Area
 from tests.mutation.mutants import functions_of, mutants_of
+from tests.mutation.notebook import Notebook
+from tests.mutation.report import page
 
 
 def changed(source: str) -> set[str]:
@@ -77,3 +81,22 @@ def test_a_pattern_that_names_no_module_is_refused() -> None:
     area = Area("moved", ("host/starlab_host/no_such_module.py",))
     with pytest.raises(FileNotFoundError, match="moved: host/starlab_host/no_such_module"):
         list(area.files())
+
+
+def test_every_area_has_tests_and_no_module_is_in_two() -> None:
+    assert all(list(area.test_files()) for area in AREAS)
+    files = [file for area in AREAS for file in area.files()]
+    assert len(files) == len(set(files))
+
+
+def test_the_page_keeps_what_it_says_of_areas_that_are_not_measured_now(tmp_path: Path) -> None:
+    notebook = Notebook(tmp_path)
+    area, other = AREAS[0], AREAS[1]
+    module = next(area.files())
+    mutants = mutants_of(module.relative_to(TOP).as_posix(), module.read_text())
+    notebook.note(area, mutants[0], noticed=False, by="")
+    before = page(notebook)
+    assert f"\n| {area.name} | 1 | 0 | 0 | 1 | 0% |\n" in before
+    nothing = Notebook(tmp_path / "another")
+    assert page(nothing, before, {other.name}) == before
+    assert f"\n| {area.name} | 0 | 0 | 0 | 0 |  |\n" in page(nothing, before, {area.name})

@@ -5,6 +5,7 @@ import json
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from starlab_api.bodies.json_bodies import SMALL_BYTES, check_plain, parse
 from starlab_api.bodies.replies import array_response
 from starlab_api.bodies.selections import indices
 from starlab_api.problems import ApiProblem, BodyTooLarge, InvalidInput
+from starlab_contract import nearest
 from starlab_host.safety import check_samples
 from starlab_spec import LimitExceeded
 from starlab_spec.errors import SpecError
@@ -88,6 +90,26 @@ def test_an_answer_lists_twenty_errors_and_says_how_many_there_are(board: TestCl
     reply = board.patch("/settings", json={f"no{number}": 1 for number in range(25)})
     assert len(reply.json()["errors"]) == 20
     assert reply.json()["detail"].endswith("; and 5 more")
+
+
+def test_no_more_names_are_looked_up_than_an_answer_lists(
+    board: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    def noted(name: str, known: Iterable[str]) -> str:
+        looked_up.append(name)
+        return nearest(name, known)
+
+    monkeypatch.setattr("starlab_contract.exact.nearest", noted)
+    unknown = {f"n{number}": 1 for number in range(5000)}
+    for method, path in (("PATCH", "/settings"), ("POST", "/snapshots"), ("POST", "/train-step")):
+        looked_up.clear()
+        reply = board.request(method, path, json=unknown)
+        errors = reply.json()["errors"]
+        assert (reply.status_code, len(errors)) == (422, 20)
+        assert "unknown field; " in errors[19]["message"]
+        assert len(looked_up) == 20
 
 
 def test_an_answer_shows_a_long_value_in_short(board: TestClient) -> None:

@@ -1,6 +1,6 @@
 """What every body has in common. Holds no body of its own."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -14,6 +14,9 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from starlab_contract.exact import exact, with_nearest
+
+_NAMED: Final = 20
+"""Errors of a body of which the nearest known names are looked up."""
 
 
 class RequestBody(BaseModel):
@@ -39,9 +42,12 @@ class RequestBody(BaseModel):
         try:
             return handler(values)
         except ValidationError as error:
-            if not any(one["type"] == "extra_forbidden" for one in error.errors()):
+            errors = error.errors(include_url=False)
+            if not any(one["type"] == "extra_forbidden" for one in errors):
                 raise
-            found = [with_nearest(one, cls.model_fields) for one in error.errors()]
+            # a body may hold thousands of unknown names, and nobody reads so many answers
+            found = [with_nearest(one, cls.model_fields) for one in errors[:_NAMED]]
+            found += [with_nearest(one, None) for one in errors[_NAMED:]]
             raise ValidationError.from_exception_data(error.title, found) from None
 
 

@@ -112,10 +112,15 @@ def _name(choice: Any) -> str:
     return str(choice["cls"].__name__ if "cls" in choice else choice["type"])
 
 
-def with_nearest(error: Mapping[str, Any], known: Iterable[str]) -> InitErrorDetails:
-    """One of pydantic's errors once more; of an unknown field, with the nearest that is known."""
+def with_nearest(error: Mapping[str, Any], known: Iterable[str] | None) -> InitErrorDetails:
+    """One of pydantic's errors once more; of an unknown field, with the nearest that is known.
+
+    Args:
+        error: As ``ValidationError.errors()`` gives it.
+        known: Names of the fields; None: they are not looked up.
+    """
     message, loc = error["msg"], error["loc"]
-    if error["type"] == "extra_forbidden" and len(loc) == 1:
+    if error["type"] == "extra_forbidden" and len(loc) == 1 and known is not None:
         message = f"Unknown field; {nearest(str(loc[0]), known)}"
     context = {key: value for key, value in error.get("ctx", {}).items() if key != "error"}
     kind = PydanticCustomError(error["type"], message, context)

@@ -1,5 +1,6 @@
 """Calibrating the generators, against the emulator's truth."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -221,3 +222,46 @@ def test_a_calibration_that_the_board_does_not_bear_out_is_put_out_of_use(
     assert bench.board.calibration is None
     assert "calibration of bench of 2024-02-29T12:00:00+00:00 is out of use" in caplog.text
     assert [s.code for s in bench.board.supplies()] == [c.default_code for c in SUPPLIES]
+
+
+def test_a_board_that_is_up_already_has_its_calibration_tried_too() -> None:
+    bench = bench_of(REAL)
+    bench.board.calibration = calibrate(bench.board, now=NOW)
+    bench.board.make_ready()
+    assert bench.board.calibration is not None
+    bench.board.emulator(effects={"channel_errors": {"gain": 0.05}})
+    bench.board.bring_up()
+    bench.board.calibration = perfect(VBLset=off(1.1))
+    bench.board.make_ready()
+    assert bench.board.calibration is None
+
+
+def test_when_it_was_made_is_told_to_the_second_and_in_utc() -> None:
+    bench = bench_of({})
+    there = timezone(timedelta(hours=2))
+    now = datetime(2024, 2, 29, 14, 0, 0, 999_999, tzinfo=there)
+    assert calibrate(bench.board, now=now, readings=2).made_at == "2024-02-29T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("seed", [3, 7, 12])
+def test_from_the_third_point_on_what_was_measured_says_how_far_a_sweep_may_go(seed: int) -> None:
+    """Of three points the last is an end: an error beyond what is allowed for shows before it."""
+    bench = bench_of({"channel_errors": {"gain": 0.0, "offset_mv": 60}}, seed)
+    codes: dict[int, list[int]] = {}
+
+    def look(transactions: Any) -> None:
+        for one in transactions:
+            if one.opcode == Opcode.SET_SUPPLY:
+                codes.setdefault(one.address, []).append(int.from_bytes(one.data, "big"))
+
+    bench.session.before_execute = look
+    calibrate(bench.board, now=NOW, points=3, readings=2)
+    hidden = Generators(seed, bench.emulated.chip.effects)
+    left_out = 0
+    for index, set_codes in codes.items():
+        channel = SUPPLIES[index]
+        swept = [code for code in sweep_codes(channel, 3) if code in set_codes[:-1]]
+        safe = channel.low <= hidden.value(index, sweep_codes(channel, 3)[2]) <= channel.high
+        assert len(swept) == (3 if safe else 2)
+        left_out += not safe
+    assert left_out

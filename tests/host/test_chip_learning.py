@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from tests.host.bench import Bench
 from tests.host.chips import assert_no_pulse, images, scatter
 
+from starlab_host import Chip, Work
 from starlab_host.board import memory
 from starlab_host.board.commands import samples_per_command
+from starlab_host.board.work import Extent
 from starlab_host.chip.settings import Settings
 from starlab_host.errors import Aborted, Compliance, HardwareFault, LinkLost, OutcomeUnknown
 from starlab_sim import Specimen
 from starlab_sim.effects import Effects
 from starlab_spec import MINUS, PLUS, SpecError, stellar
-from starlab_spec.operations import TRAINING_RECORD, Activation, Scheme
-from starlab_spec.wire.transactions import Transaction
+from starlab_spec.operations import TRAINING_RECORD, Activation, Operation, Scheme
+from starlab_spec.wire.transactions import Opcode, Status, Transaction
 
 
 def expected_plans(
@@ -264,3 +266,39 @@ def test_a_failing_link_tells_which_samples_are_in_doubt(
         bench.chip.train_step(images(45), labels=np.arange(45) % 10)
     if isinstance(failure.value, OutcomeUnknown):
         assert failure.value.commands == ((7, "START 0x8000000"),)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutcomeUnknown("no reply", [(7, "START")]),
+        LinkLost("no answer"),
+        HardwareFault(Status.HARDWARE_FAULT, "stopped", opcode=Opcode.START),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 2])
+def test_whatever_ends_a_batch_its_progress_is_of_the_samples_that_are_done(
+    bench: Bench, small_commands: int, error: Exception, before: int
+) -> None:
+    bench.chip.infer(images(1))
+    work = Work()
+    chip = Chip(bench.board.during(work))
+    during: list[Extent | None] = []
+
+    def fail(transactions: Sequence[Transaction]) -> None:
+        if starts_training(transactions):
+            during.append(work.extent)
+            if len(during) == before + 1:
+                work.tell(before * small_commands + 3, 45, "samples")  # as the board told last
+                raise error
+
+    bench.session.before_execute = fail
+    with pytest.raises(type(error)), work:
+        chip.train_step(images(45), labels=np.arange(45) % 10)
+    assert during == [Extent(done * small_commands, 45, "samples") for done in range(before + 1)]
+    assert work.extent == Extent(before * small_commands, 45, "samples")
+
+
+def starts_training(transactions: Sequence[Transaction]) -> bool:
+    word = Operation.BATCH_TRAINING.to_bytes(4, "big")
+    return any(one.opcode == Opcode.START and one.data == word for one in transactions)

@@ -284,3 +284,13 @@ def test_a_bad_request_is_refused_before_anything_is_sent(
         bench.chip.program(2, **arguments)
     assert len(bench.session.commands) == sent
     assert bench.pulses == 0
+
+
+def test_open_loop_pulses_every_cell_that_is_out_of_tolerance_however_little() -> None:
+    cells = fresh()
+    start_uS = cells.read_uS()
+    wanted = np.clip(start_uS + 0.6, 2, 20)
+    programming.open_loop(cells, wanted, tolerance_uS=0.2, max_pulses=2000)
+    # the sweeps take 200 of the 240 cells, row by row: the last two rows had no pulse before
+    assert (cells.used[:, 10:] > 0).all()
+    assert np.abs(cells.conductance_uS - wanted)[:, 10:].max() < 0.35

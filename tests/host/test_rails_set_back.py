@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.host.bench import Bench
 from tests.host.generators import NOW, bench_of
@@ -157,3 +158,13 @@ def test_codes_beyond_the_limits_of_this_board_are_left_out() -> None:
     assert max(v25) == supply("V25").default_code + 1
     for index, code in seen:
         bench.board.channels[index].check_code(code)
+
+
+def test_a_rail_is_trimmed_by_eight_codes_at_most_and_the_other_takes_the_rest() -> None:
+    bench = bench_of({}, 3)
+    bench.emulated.chip.set_conductance_uS(1, np.full((2, 784, 100), 8.0) + np.arange(100) / 50)
+    nominal = {name: supply(name).default_code for name in ("VBL27", "VBL23")}
+    bench.board.set_supply_codes({"VBL27": nominal["VBL27"] + 11})
+    found = balance(bench.board)
+    assert found.codes == {"VBL27": nominal["VBL27"] + 3, "VBL23": nominal["VBL23"] - 3}
+    assert abs(found.after.mismatch_mv) < 1

@@ -151,3 +151,11 @@ def test_a_limit_can_be_read_from_the_error() -> None:
 def test_text_is_no_number() -> None:
     with pytest.raises(ShapeError, match=r"^labels has type <U1, expected numbers$"):
         safety.check_labels(np.array(["7"]), 1)
+
+
+def test_a_weight_may_take_the_window_and_what_floats_round_and_no_more() -> None:
+    most = 18.0 * (1 + 1e-9)
+    weights = np.full((100, 10), most)
+    assert safety.conductance_of_weights(ARRAY2, weights, 1.0).max() == 20.0
+    with pytest.raises(LimitExceeded):
+        safety.conductance_of_weights(ARRAY2, np.nextafter(weights, 100), 1.0)

@@ -24,8 +24,9 @@ kilobytes."""
 _PARTS_MAX: Final = 1 << 16
 """Most lists, objects and strings of a body. Arrays of numbers have one list for ten numbers and
 more, and a body of numbers alone reaches its limit in bytes first."""
-_VALUES_MAX: Final = 10_000
-"""Most values of all parameters together."""
+_VALUES_MAX: Final = 2_000
+"""Most values of all parameters together: all rows and columns of an array are 884. As many wrong
+ones take a tenth of a second to be told, in which nobody else is served."""
 _DEPTH_MAX: Final = 32
 """Deepest nesting of a parameter; device models and effects have four levels."""
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

@@ -40,6 +40,7 @@ _SPEC: Final = "spec/starlab_spec"
 _SIM: Final = "firmware_sim/starlab_sim"
 _HOST: Final = "host/starlab_host"
 _API: Final = "api/starlab_api"
+_SDK: Final = "clients/python/starlab"
 
 AREAS: Final = (
     Area("data sheet", tuple(
@@ -122,5 +123,16 @@ AREAS: Final = (
             )
         ),
         tests=("tests/api",),
+    ),
+    Area(
+        "clients",
+        tuple(
+            f"{_SDK}/{name}.py"
+            for name in (
+                "board", "bodies", "call", "calls", "http", "inputs", "learning", "sending",
+                "snapshots", "supply_calls", "training", "working_point",
+            )
+        ),
+        tests=("tests/clients",),
     ),
 )  # fmt: skip

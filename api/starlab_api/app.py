@@ -85,6 +85,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
             ThreadPoolExecutor(_LARGE_BODIES, "large-body") as app.state.large_bodies,
             _snapshots(settings) as app.state.snapshots,
         ):
+            app.openapi()  # takes a while, and every call asks it: the first may be a stop
             async with _boards(settings) as app.state.boards:
                 yield
 

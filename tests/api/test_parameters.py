@@ -221,3 +221,9 @@ def test_the_nearest_name_is_one_that_is_known() -> None:
     many = nearest("th", [f"name_{number}" for number in range(9)])
     assert many.startswith("the nearest are name_")
     assert many.count("name_") == 3
+
+
+def test_the_first_call_waits_for_no_description_to_be_made() -> None:
+    app = create_app(ServerSettings(boards=("udp://127.0.0.1:9",), connect_timeout_s=0.1))
+    with TestClient(app):
+        assert app.openapi_schema is not None

@@ -262,7 +262,10 @@ def test_what_is_selected_twice_is_refused_by_name(selection: Any) -> None:
         indices("rows", selection, 100)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1_0", "\u0663", "+1", "0x1", "1e1", "0:1:2", "9" * 400])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "1_0", "\u0663", "+1", "01", "0:05", "0x1", "1e1", "0:1:2", "9" * 400],
+)
 def test_what_is_no_selection_is_refused(text: str) -> None:
     with pytest.raises(ApiProblem, match="is no selection such as 0:10,12"):
         indices("rows", text, 100)

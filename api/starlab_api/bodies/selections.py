@@ -9,7 +9,7 @@ from starlab_contract import Selection
 from starlab_host import check_indices
 from starlab_spec import LimitExceeded
 
-_NUMBER: Final = "-?[0-9]{1,9}"
+_NUMBER: Final = "-?(?:0|[1-9][0-9]{0,8})"
 _PART: Final = re.compile(
     rf"\s*(?:(?P<one>{_NUMBER})|(?P<first>{_NUMBER})?:(?P<end>{_NUMBER})?)\s*"
 )

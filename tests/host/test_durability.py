@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from starlab_host.errors import JournalError, StorageFailed
+from starlab_host.errors import JournalError, JournalFull, StorageFailed
 from starlab_host.files import write_whole
 from starlab_host.journal.entries import EntryState, SessionRecord
 from starlab_host.journal.journal import Journal
@@ -232,3 +232,94 @@ def test_a_thread_that_writes_makes_the_others_wait(folder: Path) -> None:
     second.join()
     assert [entry.message_id for entry in journal.newest()] == [1, 2]
     journal.close()
+
+
+class Guarded:
+    """The journal's database, for those who hold its lock."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal, self._database = journal, journal._database
+
+    def __getattr__(self, name: str) -> Any:
+        assert self._journal._lock.locked(), f"{name} without the lock"
+        return getattr(self._database, name)
+
+
+def test_nobody_touches_the_database_without_the_lock(folder: Path) -> None:
+    journal = begun(folder / "board.journal")
+    journal._database = Guarded(journal)  # type: ignore[assignment]
+    one, other = journal.write(1, b"pulse", "first"), journal.write(2, b"pulse", "second")
+    journal.renumber(other, 3)
+    journal.settle(one, EntryState.DONE, status=0)
+    journal.settle(other, EntryState.UNKNOWN)
+    assert [entry.number for entry in journal.in_doubt()] == [other]
+    journal.acknowledge()
+    assert (journal.unsettled(), len(journal.entries([one, other]))) == ([], 2)
+    assert journal.session is not None
+    journal.end_session("why")
+    journal.begin_session(SessionRecord("EMU-1", 0xB008, 0x5E56))
+    journal.close()
+
+
+def test_the_log_of_a_journal_is_cut_back_to_a_size(folder: Path) -> None:
+    with begun(folder / "board.journal") as journal:
+        (limit,) = journal._database.execute("PRAGMA journal_size_limit").fetchone()
+        assert limit == 8 << 20
+        (mode,) = journal._database.execute("PRAGMA locking_mode").fetchone()
+        assert mode == "exclusive"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_full"),
+    [
+        (sqlite3.SQLITE_FULL, True),
+        (sqlite3.SQLITE_IOERR, True),
+        (sqlite3.SQLITE_IOERR_FSYNC, True),
+        (sqlite3.SQLITE_CORRUPT, False),
+        (sqlite3.SQLITE_BUSY, False),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_told_from_other_failures(
+    folder: Path, code: int, is_full: bool
+) -> None:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = code
+    with begun(folder / "board.journal") as journal:
+        with pytest.raises(JournalError) as caught, journal._failing_as_journal_error():
+            raise error
+    assert isinstance(caught.value, JournalFull) is is_full
+    cause = "in use by another process" if code == sqlite3.SQLITE_BUSY else "it failed"
+    assert str(caught.value) == f"journal {journal.path}: {cause}"
+
+
+def test_sessions_of_which_nothing_is_kept_go(folder: Path) -> None:
+    with begun(folder / "board.journal") as journal:
+        entry = journal.write(1, b"pulse", "of the first session")
+        for number in range(9):
+            journal.begin_session(SessionRecord("EMU-1", 0xB008, number))
+        (count,) = journal._database.execute("SELECT count(*) FROM sessions").fetchone()
+        assert count == 2
+        (kept,) = journal.entries([entry])
+        assert kept.session_id == 0x5E55
+
+
+def test_a_journal_that_is_refused_is_let_go_of(folder: Path) -> None:
+    path = folder / "board.journal"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE something (else_ TEXT)")
+    database.close()
+    with pytest.raises(JournalError, match="is no journal"):
+        Journal(path)
+    with sqlite3.connect(path, timeout=0.0) as database:
+        database.execute("INSERT INTO something VALUES ('free')")
+    database.close()
+
+
+def test_a_settled_entry_keeps_its_request_only_while_it_may_be_needed(folder: Path) -> None:
+    with begun(folder / "board.journal") as journal:
+        states = (EntryState.DONE, EntryState.REFUSED, EntryState.NOT_SENT, EntryState.UNKNOWN)
+        for message_id, state in enumerate(states, start=1):
+            journal.settle(journal.write(message_id, b"pulse", "START"), state)
+        kept = [entry.request for entry in journal.newest()]
+        assert kept == [None, None, b"pulse", b"pulse"]
+        assert [entry.message_id for entry in journal.newest(2)] == [3, 4]

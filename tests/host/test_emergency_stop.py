@@ -17,7 +17,8 @@ from starlab_host.journal.journal import Journal
 from starlab_host.journal.journaled_session import JournaledSession
 from starlab_host.links import MemoryLink
 from starlab_host.session.session import LAST_MESSAGE_ID, Session
-from starlab_host.session.stopping import fault_names
+from starlab_host.session.stopping import STOP, STOP_TIMEOUT_S, confirmed, fault_names
+from starlab_host.session.waiting import Stopped
 from starlab_spec.registers import register
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.transactions import Opcode, Result, Status
@@ -150,9 +151,12 @@ def test_a_stop_is_journaled_once_it_is_done(session: Session, journal: Journal)
     journaled = JournaledSession.open(lambda _: session, journal)
     with journal.noted("POST /emergency-stop"):
         assert journaled.emergency_stop(FOR_EVER_S).unjournaled == ""
+    assert journaled._noting is not None
+    journaled._noting.join()
     (entry,) = journal.newest()
     assert (entry.note, entry.message_id) == ("POST /emergency-stop", 1)
-    assert entry.state in (EntryState.SENT, EntryState.DONE)
+    assert (entry.state, entry.status, entry.executed) == (EntryState.DONE, Status.OK, 3)
+    assert entry.description == "ABORT, WRITE_REG 0x1C4, READ_REG 0x1C0"
 
 
 def test_a_full_disk_is_no_reason_not_to_stop(
@@ -176,7 +180,37 @@ def test_a_disk_that_hangs_is_no_reason_not_to_stop(
         for _ in range(2):
             stopped = journaled.emergency_stop(0.3)
             assert stopped.unjournaled.endswith("it takes nothing down at the moment")
+        # one thread waits for the disk, and does not keep the process from ending
+        (stuck,) = (one for one in threading.enumerate() if one.name == "stop-journal")
+        assert stuck.daemon
+    stuck.join()
     assert board.faults == 8
+    assert len(journal.newest()) == 1
+
+
+@pytest.mark.parametrize(("took_s", "left_s"), [(0.2, 0.3), (0.5, 0.0), (0.9, 0.0)])
+def test_the_journal_gets_what_is_left_of_the_time(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, took_s: float, left_s: float
+) -> None:
+    clock = Clock()
+
+    class Confirming:
+        def emergency_stop(self, timeout_s: float) -> Stopped:
+            assert timeout_s == 0.5
+            clock.now_s += took_s
+            return Stopped(8, 3)
+
+    journaled = JournaledSession(Confirming(), journal)  # type: ignore[arg-type]
+    given: list[float] = []
+
+    def note_stop(message_id: int, timeout_s: float) -> str:
+        given.append(timeout_s)
+        return f"{message_id} is late"
+
+    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(journaled, "_note_stop", note_stop)
+    assert journaled.emergency_stop(0.5) == Stopped(8, 3, "3 is late")
+    assert given == pytest.approx([left_s])
 
 
 # ---- workers that fail
@@ -218,3 +252,62 @@ def test_a_session_ends_when_its_message_ids_are_used_up(session: Session) -> No
     with pytest.raises(SessionEnded, match="all of its message ids are used up"):
         session.execute([tr.start(1)])
     assert session.is_closed
+
+
+# ---- what a board's answer to a stop says
+
+LATCHED = register("FAULTS").field("emergency_stop").mask
+GOOD = [
+    Result(Opcode.ABORT, Status.OK),
+    Result(Opcode.WRITE_REG, Status.OK, register("FAULT_SET").address),
+]
+
+
+def read_back(word: bytes, status: Status = Status.OK) -> Result:
+    return Result(Opcode.READ_REG, status, register("FAULTS").address, word)
+
+
+def test_a_stop_goes_before_all_else_and_latches_and_reads_back() -> None:
+    assert STOP.urgent
+    assert (STOP.flags, STOP.again, STOP_TIMEOUT_S) == (0, 0, 1.0)
+    assert tr.decode_transactions(STOP.payload) == [
+        tr.abort(),
+        tr.write_registers(register("FAULT_SET").address, [LATCHED]),
+        tr.read_registers(register("FAULTS").address),
+    ]
+
+
+def test_a_latched_stop_is_confirmed_with_all_that_is_latched() -> None:
+    assert confirmed([*GOOD, read_back((LATCHED | 1).to_bytes(4, "big"))]) == LATCHED | 1
+
+
+@pytest.mark.parametrize(
+    ("results", "why"),
+    [
+        (GOOD, "says that no emergency stop is latched"),
+        ([*GOOD, read_back(b"")], "says that no emergency stop is latched"),
+        ([*GOOD, read_back(bytes(4))], "says that no emergency stop is latched"),
+        ([*GOOD, read_back((~LATCHED & 0xFFFF).to_bytes(4, "big"))], "no emergency stop is"),
+        # a refusal whose text would pass for a word with the latch in it
+        ([*GOOD, read_back(b"\0\0\0\x08", Status.BUSY)], "BUSY|busy"),
+        ([read_back(b"\xff\xff\xff\xff")], "no emergency stop is latched"),
+    ],
+)
+def test_what_does_not_say_that_it_is_latched_confirms_nothing(
+    results: list[Result], why: str
+) -> None:
+    with pytest.raises(StopUnconfirmed, match=why):
+        confirmed(results)
+
+
+def test_a_defect_of_this_host_is_logged_with_its_trace(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    with session._lock:
+        session._break_off(ZeroDivisionError("first"), 0.0)
+        session._break_off(ZeroDivisionError("second"), 0.0)
+    (record,) = (one for one in caplog.records if one.levelname == "ERROR")
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "first"
+    with pytest.raises(SessionEnded, match="this host failed: ZeroDivisionError: first"):
+        session.status()

@@ -2,12 +2,14 @@
 
 import pytest
 
+from starlab_host.errors import SessionEnded
 from starlab_host.session.outstanding import Outstanding
 from starlab_host.session.waiting import Waiter
 from starlab_spec.operations import Operation
 from starlab_spec.supplies import supply
 from starlab_spec.wire import transactions as tr
-from starlab_spec.wire.requester.events import Replied
+from starlab_spec.wire.frames import BoardStatus, Event, EventKind, HelloAck
+from starlab_spec.wire.requester.events import Opened, Replied, Reported, StatusCame
 from starlab_spec.wire.transactions import Transaction
 
 PULSES = tr.start(Operation.SET)
@@ -73,3 +75,63 @@ def test_a_reply_reaches_its_own_waiter() -> None:
     one, other = joined(waiting, 1, PULSES), joined(waiting, 2, PULSES)
     waiting.take(Replied(2, b"reply", 0.001))
     assert (one.outcome, other.outcome) == (None, b"reply")
+
+
+def test_who_has_a_reply_is_not_given_news_of_others() -> None:
+    waiting = Outstanding()
+    one, other = joined(waiting, 1, PULSES), joined(waiting, 2, PULSES)
+    waiting.take(Reported(2, Event(EventKind.PROGRESS, 1, 9, "row")))
+    assert (one.news, len(other.news)) == ([], 1)
+    assert (one.stirred, other.stirred) == (False, True)
+    # no progress, or of a command that nobody waits for
+    waiting.take(Reported(1, Event(EventKind.FAULT, 0, 0, "over-current")))
+    waiting.take(Reported(7, Event(EventKind.PROGRESS, 1, 9, "row")))
+    assert (one.news, one.stirred) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("answered", "told"), [(1, [True, False]), (2, [True, True]), (0, [True, True])]
+)
+def test_a_status_is_for_those_who_asked_by_then(answered: int, told: list[bool]) -> None:
+    waiting = Outstanding()
+    asking = [Waiter(), Waiter()]
+    for number, waiter in enumerate(asking, start=1):
+        waiter.request = number
+        waiting.join(waiter)
+    command = joined(waiting, 1, PULSES)
+    status = BoardStatus(1)
+    waiting.take(StatusCame(status, answered))
+    assert [waiter.outcome is status for waiter in asking] == told
+    assert not command.stirred
+
+
+def test_all_are_stirred_when_the_session_opens_and_told_when_it_ends() -> None:
+    waiting = Outstanding()
+    one, other = joined(waiting, 4, PULSES), Waiter()
+    waiting.join(other)
+    waiting.take(Opened(HelloAck(1, 1, window=1)))
+    assert (one.stirred, other.stirred, one.outcome) == (True, True, None)
+    waiting.fail(lambda number: SessionEnded(f"message {number}"))
+    assert [str(waiter.outcome) for waiter in (one, other)] == ["message 4", "message None"]
+
+
+def test_who_leaves_is_forgotten_and_lets_another_one_lead() -> None:
+    waiting = Outstanding()
+    one, two, three = (joined(waiting, number, INFERENCE) for number in (1, 2, 3))
+    two.stir()
+    waiting.leave(one)
+    assert len(waiting) == 2
+    assert list(waiting.asked) == [2, 3]
+    # the second one is awake already
+    assert not three.wake.locked()
+    assert not three.stirred
+    waiting.leave(two)
+    waiting.leave(three)
+    assert (len(waiting), waiting.asked) == (0, {})
+
+
+def test_one_thread_at_a_time_is_roused_to_lead() -> None:
+    waiting = Outstanding()
+    first, second = joined(waiting, 1, PULSES), joined(waiting, 2, PULSES)
+    waiting.rouse_another()
+    assert (first.wake.locked(), second.wake.locked()) == (False, True)

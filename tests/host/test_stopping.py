@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.host.link_bench import LONG, NotingBoard
+from tests.host.link_bench import LONG, Clock, NotingBoard, PatientLink
 
+from starlab_host.errors import StopUnconfirmed
 from starlab_host.links import MemoryLink
 from starlab_host.session.session import Session
-from starlab_host.session.waiting import Stop
+from starlab_host.session.waiting import Call, Stop, Waiter
 from starlab_spec.operations import Operation
 from starlab_spec.wire import transactions as tr
+from starlab_spec.wire.codec import decode_frame
+from starlab_spec.wire.frames import FrameType
 from starlab_spec.wire.transactions import Result, Status
 
 SET = int(Operation.SET)
@@ -116,3 +119,87 @@ def test_a_stop_wakes_only_within_its_block() -> None:
     stop.request()
     assert stop.requested
     assert not woken.is_set()
+
+
+# ---- an ABORT for one command
+
+
+def submitted(session: Session, transaction: tr.Transaction) -> Waiter:
+    """A command that was sent, whose caller does not read the link yet."""
+    waiter = Waiter()
+    session._submit(Call([transaction], tr.encode_transactions([transaction])), waiter)
+    return waiter
+
+
+@pytest.fixture
+def still() -> Iterator[Session]:
+    """A session whose time does not pass and whose board answers nothing yet."""
+    clock = Clock()
+    link = PatientLink(MemoryLink(NotingBoard(), clock=clock), clock)
+    with Session.open(link, client_name="test", clock=clock, rng=random.Random(1)) as opened:
+        yield opened
+
+
+def sent(session: Session) -> list[tuple[int, bytes]]:
+    """Message ids and payloads of the commands on the link."""
+    link = session._link
+    assert isinstance(link, PatientLink)
+    frames = [decode_frame(datagram) for datagram in link.sent]
+    return [(one.message, one.payload) for one in frames if one.type == FrameType.COMMAND]
+
+
+ABORT = tr.encode_transactions([tr.abort()])
+
+
+def test_an_abort_is_sent_at_once_and_its_reply_is_forgotten(still: Session) -> None:
+    waiter = submitted(still, tr.start(READ))
+    assert still._abort_only(waiter)
+    assert sent(still)[-1] == (2, ABORT)
+    assert list(still._outstanding.asked) == [1, 2]
+    assert still._reply(Call([], b""), waiter)
+    still._leave(waiter)
+    still.status()
+    assert still._outstanding.asked == {}
+
+
+def test_no_abort_is_sent_for_a_command_that_is_over(still: Session) -> None:
+    waiter = submitted(still, tr.start(READ))
+    waiter.stir(b"its reply")
+    assert still._abort_only(waiter)
+    assert len(sent(still)) == 1
+    still._leave(waiter)
+
+
+def test_no_abort_is_sent_once_a_session_is_closing(still: Session) -> None:
+    waiter = submitted(still, tr.start(READ))
+    with still._lock:
+        still._requester.close(0.0)
+    assert still._abort_only(waiter)
+    assert len(sent(still)) == 1
+    still._leave(waiter)
+
+
+def test_an_abort_that_would_hit_pulses_is_put_off(still: Session) -> None:
+    own, pulses = submitted(still, tr.start(READ)), submitted(still, tr.start(SET))
+    assert not still._abort_only(own)
+    assert [payload for _, payload in sent(still)].count(ABORT) == 0
+    still._leave(pulses)
+    assert still._abort_only(own)
+    assert sent(still)[-1] == (3, ABORT)
+    still._leave(own)
+
+
+def test_nobody_is_kept_who_waits_no_longer(still: Session) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    still.execute([tr.start(SET)])
+    still.status()
+    still.abort()
+    with pytest.raises(StopUnconfirmed):
+        still.emergency_stop(0.5)
+    with pytest.raises(ZeroDivisionError):
+        still.execute([tr.start(SET)], before_sending=fail)
+    assert (len(still._outstanding), still._outstanding.asked) == (0, {})
+    still.close()
+    assert len(still._outstanding) == 0

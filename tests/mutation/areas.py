@@ -67,7 +67,7 @@ AREAS: Final = (
         tests=tuple(f"tests/host/test_{name}.py" for name in (
             *("session*", "waiting", "outstanding", "stopping", "leading", "emergency_stop"),
             *("chip_changes", "heart", "journal*", "durability", "crash_safety", "doubts"),
-            *("files", "links_memory", "lying_boards", "link_statistics"),
+            *("files", "links_memory", "lying_boards", "link_statistics", "path_memory"),
         )),
     ),
     Area(

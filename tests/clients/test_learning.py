@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -249,3 +250,49 @@ def test_a_preparation_that_fails_in_the_middle_tells_what_it_has_done(
     assert str(caught.value) == (
         "nobody answers; done before that: PATCH supplies, POST arrays/1/form"
     )
+
+
+def test_rails_that_stay_are_not_sent_again(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    """From 4 codes lower to 5: of four batches the first three have the one, the last the other."""
+    point = replace(MNIST_FROM_SCRATCH, lowered_codes=(4.0, 5.0))
+    lesson = npz_bytes(
+        outputs=np.zeros((2, 10), np.int32),
+        correct=np.array([True, False]),
+        pulses=np.zeros((2, 2), np.uint32),
+    )
+    server.will_answer_json(board_of("emu0"))
+    for changes_rails in (True, False, False, True):
+        if changes_rails:
+            server.will_answer_json({})
+        server.will_answer(lesson, NPZ)
+    steps = teacher.learn(make_bits(8), np.zeros(8), batch=2, point=point)
+    assert [step.seen for step in steps] == [2, 4, 6, 8]
+    assert paths(server) == [
+        *("", "supplies", "train-step", "train-step", "train-step"),
+        *("supplies", "train-step"),
+    ]
+    lessons = [one for one in server.requests if one.url.path.endswith("train-step")]
+    assert [one.url.params["th"] for one in lessons] == ["180", "202", "225", "248"]
+
+
+def test_a_second_epoch_goes_on_where_the_first_one_ended(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    server.will_answer_json(board_of("emu0"))
+    for _ in range(2):
+        server.will_answer_json({})
+        server.will_answer(
+            npz_bytes(
+                outputs=np.zeros((3, 10), np.int32),
+                correct=np.ones(3, np.bool_),
+                pulses=np.zeros((3, 2), np.uint32),
+            ),
+            NPZ,
+        )
+    steps = teacher.learn(make_bits(3), [0, 1, 2], epochs=2, layers=(2,))
+    assert [(step.epoch, step.seen) for step in steps] == [(0, 3), (1, 6)]
+    lessons = [one for one in server.requests if one.url.path.endswith("train-step")]
+    assert [one.url.params["th"] for one in lessons] == ["180", "225"]
+    assert {one.url.params["layers"] for one in lessons} == {"2"}

@@ -378,3 +378,52 @@ def test_wrong_labels_targets_and_settings_are_refused_before_anything_is_sent(
     with pytest.raises(InvalidInput, match="at least 1"):
         board.train(bits, [1, 2], batch=0)
     assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.zeros((100, 10)),
+        np.zeros((1, 2, 100, 10)),
+        np.full((2, 100, 10), 2),
+        np.full((2, 100, 10), -1),
+        np.full((2, 100, 10), 0.5),
+        np.full((2, 100, 10), np.nan),
+    ],
+)
+def test_a_mask_that_is_none_is_refused_before_anything_is_sent(
+    client: Client, server: FakeServer, mask: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=r"expected \(2, inputs, outputs\) bits"):
+        client.board("emu0").arrays[2].pulse("set", mask=mask)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("more", [{"rows": [0]}, {"columns": "0"}, {"polarity": "+"}])
+def test_a_mask_goes_with_no_other_choice_of_cells(
+    client: Client, server: FakeServer, more: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidInput, match="either a mask or rows"):
+        client.board("emu0").arrays[2].pulse("set", mask=np.ones((2, 100, 10)), **more)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_server_that_is_not_ready_says_so_in_its_answer(
+    client: Client, server: FakeServer, status: int
+) -> None:
+    boards = {"emu0": "idle" if status == 200 else "away"}
+    server.will_answer_json({"ready": status == 200, "boards": boards}, status)
+    told = client.readiness()
+    assert (told.ready, told.boards) == (status == 200, boards)
+
+
+def test_one_layer_or_both_learn_and_no_other(
+    client: Client, server: FakeServer, make_bits: Bits
+) -> None:
+    board, bits = client.board("emu0"), make_bits(1)
+    layer: Any
+    for layer in ((), (0,), (3,), (1, 3)):
+        with pytest.raises(InvalidInput, match="the chip has arrays 1 and 2"):
+            board.train_step(bits, [1], layers=layer)
+    assert not server.requests

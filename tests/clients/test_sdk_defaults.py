@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 from tests.clients.conftest import NPZ, FakeServer, npz_bytes
@@ -12,6 +13,7 @@ from tests.clients.conftest import NPZ, FakeServer, npz_bytes
 from starlab import AsyncClient, Client, InvalidInput, StarlabError
 from starlab.aio import AsyncArray, AsyncBoard
 from starlab.board import Array, Board
+from starlab.http import CONNECT_TIMEOUT_S, client_options
 from starlab.snapshots import AsyncSnapshots, Snapshots
 
 Bits = Callable[[int], Any]
@@ -155,3 +157,65 @@ def test_one_layer_or_both_learn_and_no_other(
         with pytest.raises(InvalidInput, match="the chip has arrays 1 and 2"):
             board.train_step(bits, [1], layers=layer)
     assert not server.requests
+
+
+def test_a_body_has_its_media_type_and_what_has_no_body_has_none(
+    client: Client, server: FakeServer
+) -> None:
+    board = client.board("emu0")
+    for call, media in (
+        (lambda: board.change_settings(th=3), "application/json"),
+        (lambda: board.set_supplies(mv={"V25": 2565}), "application/json"),
+        (lambda: board.emergency_stop(), None),
+        (lambda: board.remove_calibration(), None),
+    ):
+        server.will_refuse(409, type="not-ready", detail="enough seen")
+        with pytest.raises(StarlabError, match="enough seen"):
+            call()
+        assert server.request.headers.get("content-type") == media
+        assert bool(server.request.content) is (media is not None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda board: board.snapshots.save("\ud800"),
+        lambda board: board.arrays[1].form(rows="\ud800"),
+        lambda board: board.arrays[1].conductance_uS(rows="\ud800"),
+        lambda board: board.snapshots.upload(b"data", "\ud800"),
+        lambda board: board.snapshots.get("\ud800"),
+    ],
+)
+def test_what_is_no_text_is_refused_before_anything_is_sent(
+    client: Client, server: FakeServer, call: Callable[[Board], Any]
+) -> None:
+    with pytest.raises(InvalidInput):
+        call(client.board("emu0"))
+    assert not server.requests
+
+
+def test_a_connection_may_take_five_seconds_and_an_answer_as_long_as_it_takes() -> None:
+    options = client_options("http://bench:8000", None, CONNECT_TIMEOUT_S)
+    assert options["timeout"] == httpx2.Timeout(None, connect=5.0)
+    assert CONNECT_TIMEOUT_S == 5.0
+    for kind in (Client, AsyncClient):
+        values = inspect.signature(kind).parameters
+        assert values["timeout_s"].default is None
+        assert values["connect_timeout_s"].default == 5.0
+
+
+@pytest.mark.parametrize(
+    ("url", "asks_environment"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://[::1]:8000", False),
+        ("http://localhost", False),
+        ("http://bench:8000", True),
+        ("https://127.0.0.2", True),
+    ],
+)
+def test_no_proxy_leads_to_this_machine(url: str, asks_environment: bool) -> None:
+    options = client_options(url, None, CONNECT_TIMEOUT_S)
+    assert options["trust_env"] is asks_environment
+    # before a server drops it, which is after 5 s at the usual ones
+    assert options["limits"].keepalive_expiry == 2.0

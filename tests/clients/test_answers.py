@@ -115,7 +115,7 @@ def test_what_is_written_is_read_again(dtype: Any) -> None:
 def test_the_media_type_is_told_without_its_parameters(client: Client, server: FakeServer) -> None:
     for media in ("text/html", "text/html; charset=utf-8", "text/html ;x=y;z=1"):
         server.answers.append(httpx2.Response(404, text="<p>", headers={"content-type": media}))
-        with pytest.raises(ServerFailed, match="but one with 404 and text/html$"):
+        with pytest.raises(ServerFailed, match=r"but one with 404 and text/html$"):
             client.board("emu0").settings()
 
 

@@ -202,10 +202,13 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_and_levels_formed_c
 ) -> None:
     supply = {"index": 0, "code": 80, "settled": True, "fault": False}
     volts = {"unit": "mV", "measured_mv": 2200, "low_mv": 627, "high_mv": 2600}
+    amperes = {"unit": "uA", "measured_ua": 10, "low_ua": 1, "high_ua": 62}
     supplies = {
         "VBLset": {**supply, **volts, "requested_mv": 2209},
         "VWLset": {**supply, **volts, "requested_mv": None},
         "EXT_DL": {**supply, **volts, "requested_mv": 627},
+        "Iref_integ": {**supply, **amperes, "requested_ua": 10},
+        "Iref_integ2": {**supply, **amperes, "requested_ua": None},
     }
     calibration = {"serial": "EMU-1", "made_at": "2026-01-01T00:00:00Z", "in_use": True}
     voltages = {"plus_mv": 227, "minus_mv": 227, "mismatch_mv": 0}
@@ -219,12 +222,23 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_and_levels_formed_c
     server.will_answer_json({"before": voltages, "after": voltages, "codes": {"VBL27": 108}})
     server.will_answer_json(LEVELLED)
     server.will_refuse(409, type="not-ready", detail="enough seen")
+    stages: list[str] = []
     with pytest.raises(Conflict, match="enough seen"):
-        teacher.prepare(trim=True)
+        teacher.prepare(trim=True, on_stage=stages.append)
     start = ["", "calibration", "supplies", "supplies", "supplies"]
     forming = ["arrays/1/form", "arrays/2/form", "supplies/balance", "arrays/1/level"]
     assert paths(server) == [*start, *forming, "arrays/2/program"]
-    assert json.loads(server.requests[3].content) == {"VBLset": {"mv": 2209}}
+    assert json.loads(server.requests[3].content) == {
+        "VBLset": {"mv": 2209},
+        "Iref_integ": {"ua": 10},
+    }
+    assert stages == [
+        "calibrating the supplies",
+        "forming",
+        "balancing the read rails",
+        "levelling array 1",
+        "writing random weights into array 2",
+    ]
 
 
 def test_a_formed_chip_with_like_cells_is_untaught(client: Client, server: FakeServer) -> None:
@@ -296,3 +310,21 @@ def test_a_second_epoch_goes_on_where_the_first_one_ended(
     lessons = [one for one in server.requests if one.url.path.endswith("train-step")]
     assert [one.url.params["th"] for one in lessons] == ["180", "225"]
     assert {one.url.params["layers"] for one in lessons} == {"2"}
+
+
+def test_learning_sends_a_thousand_samples_at_a_time_once(
+    teacher: Plain | Awaited, server: FakeServer, make_bits: Callable[[int], Any]
+) -> None:
+    server.will_answer_json(board_of("emu0"))
+    for size in (1000, 1):
+        server.will_answer_json({})
+        server.will_answer(
+            npz_bytes(
+                outputs=np.zeros((size, 10), np.int32),
+                correct=np.ones(size, np.bool_),
+                pulses=np.zeros((size, 2), np.uint32),
+            ),
+            NPZ,
+        )
+    steps = teacher.learn(make_bits(1001), np.arange(1001) % 10)
+    assert [(step.epoch, step.seen) for step in steps] == [(0, 1000), (0, 1001)]

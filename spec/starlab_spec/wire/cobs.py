@@ -92,7 +92,5 @@ class Deframer:
     def _append(self, part: bytes) -> None:
         if len(self._begun) + len(part) > MAX_ENCODED_BYTES:
             self._too_long = True
-        if self._too_long:
-            self._begun.clear()
-        else:
+        if not self._too_long:
             self._begun += part

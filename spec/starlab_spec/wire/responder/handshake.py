@@ -100,7 +100,7 @@ def refusal(
     holder: Holder[Peer] | None,
     newest_epoch: int,
     *,
-    shared: bool = False,
+    shared: bool,
 ) -> Nak | None:
     """Why a HELLO whose terms are good may not have the board; None if it may.
 

@@ -322,3 +322,9 @@ def test_a_wrong_value_is_placed(board: TestClient) -> None:
     inputs[2, 5] = 0.5
     reply = board.post("/infer", content=npy(inputs), headers=NPY)
     assert reply.json()["detail"] == "inputs holds 0.5 at [2, 5], expected only 0 and 1"
+
+
+@pytest.mark.parametrize("text", ["0:0", "5:1", "783:0"])
+def test_a_range_that_holds_nothing_is_told_as_that(text: str) -> None:
+    with pytest.raises(SpecError, match="rows selects nothing"):
+        indices("rows", text, 784)

@@ -45,7 +45,7 @@ def _expanded(name: str, text: str, length: int) -> list[int]:
             raise InvalidInput(name, f"{shown(text)!r} is no selection such as 0:10,12")
         start = int(match["one"] or match["first"] or 0)
         stop = start + 1 if match["one"] else int(match["end"] or length)
-        for index in (start, stop - 1):
+        for index in (start, max(start, stop - 1)):
             if not 0 <= index < length:
                 raise LimitExceeded(name, index, 0 if index < 0 else length - 1)
         found.extend(range(start, stop))

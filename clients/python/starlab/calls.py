@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from starlab.bodies import Answer, npy, npz
 from starlab.call import ROOT, Call, board_path, checked, get, json_body, send
 from starlab.errors import InvalidInput
-from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_query, as_text
+from starlab.inputs import Indices, as_bits, as_integers, as_labels, as_numbers, as_query, as_text
 from starlab.results import Training
 from starlab_contract import (
     JSON_TYPE,
@@ -219,7 +219,7 @@ def pulse(
         return send("POST", path, checked(Pulse, {**how, **where}), PulseReply)
     if any(value is not None for value in where.values()):
         raise InvalidInput("pulse takes either a mask or rows, columns and polarity")
-    cells = np.asarray(mask)
+    cells = as_numbers("mask", mask)
     if cells.ndim != 3 or not np.isin(cells, (0, 1)).all():
         raise InvalidInput(f"mask of shape {cells.shape}: expected (2, inputs, outputs) bits")
     return Call(
@@ -246,7 +246,7 @@ def program(
     name, values, ndim = (
         ("conductance_uS", conductance_uS, 3) if weights is None else ("weights", weights, 2)
     )
-    array_values = np.asarray(values, dtype=np.float64)
+    array_values = as_numbers(name, values).astype(np.float64)
     if array_values.ndim != ndim or not np.isfinite(array_values).all():
         raise InvalidInput(f"{name} of shape {array_values.shape}: expected {ndim} axes, finite")
     return Call(

@@ -1,6 +1,7 @@
 """What the caller gives, as the wire wants it: packed bits, labels, selections. Sends nothing."""
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,21 @@ Indices = Sequence[int] | range | slice | str
 """Rows or columns: indices from 0, a range, a slice, or text such as ``0:10,12`` (half-open)."""
 
 
+def as_numbers(name: str, values: ArrayLike | None) -> NDArray[Any]:
+    """An array of what was given.
+
+    Raises:
+        InvalidInput: It is none, or of texts, dates, complex numbers or other objects.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of unequal lengths
+        raise InvalidInput(f"{name} are no array: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InvalidInput(f"{name} of shape {array.shape} are no numbers, but {array.dtype}")
+    return array
+
+
 def as_bits(inputs: ArrayLike) -> NDArray[np.uint8]:
     """Binary input vectors, packed.
 
@@ -30,7 +46,7 @@ def as_bits(inputs: ArrayLike) -> NDArray[np.uint8]:
     Raises:
         InvalidInput: Another shape, or values other than 0 and 1.
     """
-    array = np.asarray(inputs)
+    array = as_numbers("inputs", inputs)
     if array.ndim == 1:
         array = array[np.newaxis]
     if array.ndim == 2 and array.shape[1] == PACKED_BYTES and array.dtype == np.uint8:
@@ -57,7 +73,7 @@ def as_integers(name: str, values: ArrayLike, width: int | None = None) -> NDArr
     Raises:
         InvalidInput: Another shape, or numbers that are not whole.
     """
-    array = np.asarray(values)
+    array = as_numbers(name, values)
     expected = "(batch,)" if width is None else f"(batch, {width})"
     if array.ndim == 1 and width is not None:
         array = array[np.newaxis]
@@ -88,7 +104,8 @@ def as_text(indices: Indices) -> str:
     """Rows or columns as text: ``0:10,12``.
 
     Raises:
-        InvalidInput: A slice without an end.
+        InvalidInput: A slice without an end, nothing, or what is no whole number: True and False
+            too, as those of a mask.
     """
     if isinstance(indices, str):
         return indices
@@ -96,9 +113,15 @@ def as_text(indices: Indices) -> str:
         if indices.stop is None:
             raise InvalidInput("a slice of rows or columns needs an end")
         indices = range(indices.start or 0, indices.stop, indices.step or 1)
-    if isinstance(indices, range) and indices.step == 1:
+    if isinstance(indices, range) and indices.step == 1 and indices:
         return f"{indices.start}:{indices.stop}"
-    return ",".join(str(int(index)) for index in indices)
+    try:
+        numbers = [index(one) for one in indices if not isinstance(one, bool | np.bool_)]
+        if len(numbers) == len(indices) > 0:
+            return ",".join(map(str, numbers))
+    except TypeError:  # a fraction, a text, one number for a list of them, ...
+        pass
+    raise InvalidInput(f"rows or columns {indices!r:.60} are no list of whole numbers from 0")
 
 
 def as_query(**values: Any) -> tuple[tuple[str, str], ...]:

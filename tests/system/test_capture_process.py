@@ -124,7 +124,15 @@ def test_what_is_no_capture_is_not_replayed(
     if content is not None:
         path.write_bytes(content)
     assert main(["replay", str(path)]) == 1
-    assert capsys.readouterr().err == said.format(path=path)
+    told = capsys.readouterr()
+    assert told.err == said.format(path=path)
+    assert told.out == ""
+    assert main(["replay", str(path), "--json"]) == 1
+    told = capsys.readouterr()
+    assert told.err == said.format(path=path)
+    error = json.loads(told.out)["error"]
+    assert f"starlab: {error['detail']}\n" == told.err
+    assert error["kind"] in ("FileNotFoundError", "ValueError")
 
 
 def test_wrong_addresses_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,12 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except _Stop as stop:
-        print(f"starlab: {stop}", file=sys.stderr)
+        _tell_failure(options, type(stop.__cause__ or stop).__name__, str(stop))
         return stop.code
     except KeyboardInterrupt:
-        print("starlab: interrupted", file=sys.stderr)
+        _tell_failure(options, "Interrupted", "interrupted")
         return INTERRUPTED
     return code
+
+
+def _tell_failure(options: argparse.Namespace, kind: str, detail: str) -> None:
+    print(f"starlab: {detail}", file=sys.stderr)
+    if getattr(options, "json", False):
+        print(json.dumps({"error": {"kind": kind, "detail": detail}}))
 
 
 def _record(options: argparse.Namespace) -> int:

@@ -129,6 +129,8 @@ WRONG: list[tuple[str, ...]] = [
     ("snapshot", "save", "x", "-o", "no/such"),
     ("snapshot", "save", NO_UTF8),
     ("snapshot", "restore", "."),
+    ("snapshot", "restore", "no/such"),
+    ("snapshot", "restore", "/dev/null"),
     ("snapshot", "restore", "x", "--tolerance", "nan"),
     ("snapshot", "delete", ".."),
     ("fit-device", "."),

@@ -1,5 +1,6 @@
 """``snapshot``: save what a board is, list what was saved, go back to it. Keeps none itself."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,7 +98,9 @@ def restore(
     """Bring a board to what a snapshot holds."""
     with connected(url, board_id, as_json) as (board, terminal):
         identity = snapshot
-        if Path(snapshot).is_file():
+        if os.sep in snapshot and not os.path.isfile(snapshot):
+            raise typer.BadParameter(f"there is no file {snapshot}", param_hint="ID|FILE")
+        if os.path.isfile(snapshot):
             identity = board.snapshots.upload(
                 read_bytes(Path(snapshot), "ID|FILE"), name=Path(snapshot).name
             ).id

@@ -17,6 +17,7 @@ from starlab_api.boards.slot import BoardSlot, Connection
 from starlab_host import Aborted, Done, Inference, Work, so_far
 from starlab_spec import ARRAY2
 from starlab_spec.operations import PulseKind
+from starlab_spec.wire import Opcode, Status
 
 COUNT = 5
 MANY = 400_000
@@ -121,6 +122,30 @@ def test_the_last_call_that_had_the_board_is_remembered(slot: BoardSlot) -> None
         assert (last.caller, last.how) == (who, "it had come to its end")
         assert last.caller.work.done.changed
         assert slot.calls.last_stopped is None
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("opcode", "how"),
+    [
+        (Opcode.START, "stopped: its last command: aborted before it began"),
+        (0, "stopped: aborted before it began"),
+    ],
+)
+def test_what_the_board_says_of_a_command_is_not_said_of_the_whole_call(
+    slot: BoardSlot, opcode: int, how: str
+) -> None:
+    def stopped(_: Connection) -> None:
+        raise Aborted(Status.ABORTED, "aborted before it began", opcode=opcode)
+
+    async def check() -> None:
+        CALLER.set(Caller(Work("POST /program")))
+        with pytest.raises(Aborted):
+            await slot.write(stopped)
+        last = slot.calls.last
+        assert last is not None
+        assert last.how == how
 
     asyncio.run(check())
 

@@ -129,7 +129,9 @@ class RunningCalls:
         error = None if ended.cancelled() else ended.exception()
         how = "it had come to its end" if error is None else f"{error}"
         if isinstance(error, Aborted):
-            how = f"stopped: {error.message}"
+            # the board speaks of one command, which need not be all that the call did
+            whose = "its last command: " if error.opcode else ""
+            how = f"stopped: {whose}{error.message}"
         call = EndedCall(who, datetime.now(UTC), how)
         if has_board:
             self.last = call

@@ -46,7 +46,7 @@ class Test(NamedTuple):
     name: str
     seconds: float
     is_named: bool
-    """Whether its file is named after the changed module."""
+    """Whether its file is named after the changed module, or names it."""
     share: float
     """Of the functions that it runs, how many are of the changed module."""
 
@@ -127,12 +127,13 @@ class Notebook:
         place, within = f"{mutant.path}::{mutant.function}", f"{mutant.path}::"
         running: list[Test] = []
         importing: list[Test] = []
+        module = ".".join(Path(mutant.path).with_suffix("").parts[1:])
         for file in area.test_files():
+            is_named = Path(mutant.path).stem in file.stem or module in file.read_text("utf-8")
             for test, (seconds, functions) in self._tests.get(_key(area, file), _NO_TESTS)[
                 "tests"
             ].items():
                 own = sum(function.startswith(within) for function in functions)
-                is_named = Path(mutant.path).stem in file.stem
                 if own or is_named:
                     one = Test(test, seconds, is_named, own / max(len(functions), 1))
                     (running if place in functions else importing).append(one)

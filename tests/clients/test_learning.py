@@ -232,6 +232,12 @@ def test_trimming_sets_calibrated_supplies_anew_and_balances_and_levels_formed_c
         "VBLset": {"mv": 2209},
         "Iref_integ": {"ua": 10},
     }
+    asked = [json.loads(server.requests[number].content) for number in (1, 7, 8)]
+    assert asked == [
+        {"points": 5, "readings": 32},
+        {"readings": 4},
+        {"tolerance_codes": 0.12, "readings": 256},
+    ]
     assert stages == [
         "calibrating the supplies",
         "forming",
@@ -251,14 +257,14 @@ def test_a_formed_chip_with_like_cells_is_untaught(client: Client, server: FakeS
 
 
 def test_a_preparation_that_fails_in_the_middle_tells_what_it_has_done(
-    client: Client, server: FakeServer
+    teacher: Plain | Awaited, server: FakeServer
 ) -> None:
     server.will_answer_json(board_of("emu0"))
     server.will_answer_json({})
     server.will_answer_json(FORMED)
     server.will_refuse(503, type="board-away", detail="nobody answers", nothing_done=True)
     with pytest.raises(BoardAway) as caught:
-        prepare(client.board("emu0"), rng=np.random.default_rng(1))
+        teacher.prepare()
     assert caught.value.calls_before == ("PATCH supplies", "POST arrays/1/form")
     assert not caught.value.nothing_done
     assert str(caught.value) == (

@@ -219,3 +219,20 @@ def test_no_proxy_leads_to_this_machine(url: str, asks_environment: bool) -> Non
     assert options["trust_env"] is asks_environment
     # before a server drops it, which is after 5 s at the usual ones
     assert options["limits"].keepalive_expiry == 2.0
+
+
+def test_a_batch_may_be_a_single_sample(
+    client: Client, server: FakeServer, make_bits: Bits
+) -> None:
+    one = npz_bytes(
+        outputs=np.zeros((1, 10), np.int32),
+        correct=np.ones(1, np.bool_),
+        pulses=np.zeros((1, 2), np.uint32),
+    )
+    for _ in range(2):
+        server.will_answer(one, NPZ)
+    steps = client.board("emu0").train(make_bits(2), [1, 2], batch=1, epochs=1)
+    assert [step.seen for step in steps] == [1, 2]
+    for wrong in ({"batch": 0}, {"epochs": 0}, {"batch": -1}):
+        with pytest.raises(InvalidInput, match="must be at least 1"):
+            client.board("emu0").train(make_bits(2), [1, 2], **wrong)

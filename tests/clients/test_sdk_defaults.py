@@ -233,7 +233,6 @@ def test_a_batch_may_be_a_single_sample(
         server.will_answer(one, NPZ)
     steps = client.board("emu0").train(make_bits(2), [1, 2], batch=1, epochs=1)
     assert [step.seen for step in steps] == [1, 2]
-    wrong: dict[str, Any]
-    for wrong in ({"batch": 0}, {"epochs": 0}, {"batch": -1}):
+    for batch, epochs in ((0, 1), (1, 0), (-1, 1)):
         with pytest.raises(InvalidInput, match="must be at least 1"):
-            client.board("emu0").train(make_bits(2), [1, 2], **wrong)
+            client.board("emu0").train(make_bits(2), [1, 2], batch=batch, epochs=epochs)

@@ -342,8 +342,6 @@ def _member(value: object) -> object:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    if error["type"] == "json_invalid":
-        return FieldError(field="body", message=f"is not JSON: {error['ctx']['error']}")
     path = ".".join(str(part) for part in error["loc"]) or "body"
     message = shown(error["msg"].removeprefix("Value error, "), 200)
     return FieldError(field=shown(path), message=message[:1].lower() + message[1:])

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 from starlette.types import Message, Receive
 from tests.api.conftest import Emulator
 
 from starlab_api import ServerSettings
 from starlab_api.boards.all_boards import Boards
-from starlab_api.boards.callers import CALLER, Caller
+from starlab_api.boards.callers import CALLER, Caller, RunningCalls
 from starlab_api.boards.slot import BoardSlot, Connection
 from starlab_host import Aborted, Done, Inference, Work, so_far
 from starlab_spec import ARRAY2
@@ -226,3 +227,59 @@ def test_a_learning_step_is_stopped_in_the_middle_of_its_command(slot: BoardSlot
     done = asyncio.run(check())
     assert done.extent is not None
     assert 0 < done.extent.done < MANY
+
+
+def request_of(headers: dict[str, str], client: tuple[str, int] | None) -> Request:
+    """A request as a server gives it to the application."""
+    raw = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": raw, "query_string": b""}
+    return Request({**scope, "client": client, "server": ("h", 1), "scheme": "http"}, no_receive)
+
+
+async def no_receive() -> Message:
+    raise AssertionError("nobody asks for the body")
+
+
+def test_a_caller_is_known_by_its_address_and_its_own_name_for_the_call() -> None:
+    who = Caller.of(request_of({"x-request-id": "r" * 101}, ("10.0.0.7", 4711)))
+    assert (who.work.what, who.client) == ("POST /x", "10.0.0.7:4711")
+    assert who.request_id == "r" * 100
+    assert who.receive is no_receive
+    nobody = Caller.of(request_of({}, None))
+    assert (nobody.client, nobody.request_id) == (None, None)
+
+
+def test_a_call_with_a_key_runs_to_its_end_though_its_client_goes() -> None:
+    who = Caller.of(request_of({"idempotency-key": "k7"}, ("10.0.0.7", 4711)))
+    assert who.receive is None
+    assert who.work.what == "POST /x (k7)"
+
+
+def test_the_call_that_has_the_board_is_told_before_those_that_share_it() -> None:
+    async def check() -> None:
+        calls, loop = RunningCalls(), asyncio.get_running_loop()
+        reads, writes, later = (Caller(Work(name)) for name in ("read", "write", "later"))
+        futures = {who: loop.create_future() for who in (reads, writes, later)}
+        assert calls.current is None
+        calls.add(reads, futures[reads], has_board=False)
+        calls.add(later, futures[later], has_board=False)
+        assert calls.current is reads  # the one that has run longest
+        calls.add(writes, futures[writes], has_board=True)
+        assert calls.current is writes
+        futures[writes].set_exception(Aborted(Status.ABORTED, "stopped by a test"))
+        futures[later].cancel()
+        await asyncio.sleep(0)
+        assert calls.current is reads
+        assert calls.last is not None
+        assert (calls.last.caller, calls.last.how) == (writes, "stopped: stopped by a test")
+        assert calls.last_stopped is None
+        reads.work.stop.request()
+        futures[reads].set_exception(OSError("no way"))
+        await asyncio.sleep(0)
+        assert calls.current is None
+        assert calls.last.caller is writes
+        stopped = calls.last_stopped
+        assert stopped is not None
+        assert (stopped.caller, stopped.how) == (reads, "no way")
+
+    asyncio.run(check())

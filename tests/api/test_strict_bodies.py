@@ -6,17 +6,21 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from tests.api.numpy_bodies import NPY, NPZ, npy, npz
 
+from starlab_api import routes
 from starlab_api.bodies import archives
 from starlab_api.bodies.archives import Room, read_npz
 from starlab_api.bodies.arrays import array_of_lists
-from starlab_api.bodies.json_bodies import SMALL_BYTES, check_plain, parse
+from starlab_api.bodies.json_bodies import SMALL_BYTES, JsonRoute, check_plain, parse
 from starlab_api.bodies.replies import array_response
 from starlab_api.bodies.selections import indices
 from starlab_api.problems import ApiProblem, BodyTooLarge, InvalidInput
@@ -328,3 +332,13 @@ def test_a_wrong_value_is_placed(board: TestClient) -> None:
 def test_a_range_that_holds_nothing_is_told_as_that(text: str) -> None:
     with pytest.raises(SpecError, match="rows selects nothing"):
         indices("rows", text, 784)
+
+
+def test_no_body_is_read_by_anybody_who_is_less_strict() -> None:
+    modules = [
+        import_module(f"{routes.__name__}.{one.name}") for one in iter_modules(routes.__path__)
+    ]
+    all_routes = [one for module in modules for one in module.router.routes]
+    reading = [one for one in all_routes if isinstance(one, APIRoute) and one.body_field]
+    assert len(reading) > 8
+    assert all(isinstance(one, JsonRoute) for one in reading)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from starlab_host.errors import JournalError
-from starlab_host.journal.entries import EntryState, SessionRecord
+from starlab_host.journal.entries import EntryState, Recovery, SessionRecord
 from starlab_host.journal.journal import REQUEST_LIMIT_BYTES, SCHEMA_VERSION, Journal
 
 SESSION = SessionRecord("EMU-1", 0xB007, 0x5E55)
@@ -32,7 +32,7 @@ def test_what_was_written_is_there_after_a_crash(file: Path) -> None:
 import os, signal
 from pathlib import Path
 from starlab_host.journal.journal import Journal
-from starlab_host.journal.entries import EntryState, SessionRecord
+from starlab_host.journal.entries import EntryState, Recovery, SessionRecord
 journal = Journal(Path({str(file)!r}))
 journal.begin_session(SessionRecord("EMU-1", 0xB007, 0x5E55))
 done = journal.write(1, b"first", "START 0x40000")
@@ -168,3 +168,19 @@ def test_a_journal_that_cannot_be_written_says_so(file: Path) -> None:
     journal.close()
     with pytest.raises(JournalError, match="closed database"):
         journal.write(1, b"", "pulse")
+
+
+def test_an_entry_is_shown_without_its_request_which_may_be_long(file: Path) -> None:
+    with begun(file) as journal:
+        journal.write(1, b"\x01" * 9, "START")
+        (entry,) = journal.newest()
+    assert "START" in repr(entry)
+    assert "request" not in repr(entry)
+
+
+def test_without_a_session_before_nothing_was_recovered(file: Path) -> None:
+    with Journal(file) as journal:
+        assert journal.recovered == Recovery(False, (), (), ())
+        assert journal.recovered == Recovery()
+        assert journal.session is None
+        assert journal.note == ""

@@ -159,7 +159,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def looking(looks: Callable[[], bool]) -> IdleThread:
     thread = IdleThread(looks)
-    assert thread._thread.daemon
+    assert (thread._thread.daemon, thread._thread.name) == (True, "keepalive")
     thread.start()
     return thread
 
@@ -197,7 +197,7 @@ def test_after_a_stop_it_has_ended_and_looks_no_more(quick: None) -> None:
 
 
 def test_it_may_stop_itself_and_be_stopped_before_it_began(quick: None) -> None:
-    IdleThread(lambda: True).stop()
+    IdleThread(lambda: True).stop()  # nothing to wait for
 
     def stop_itself() -> bool:
         thread.stop()

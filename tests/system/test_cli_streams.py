@@ -75,6 +75,7 @@ def shell(url: str, tmp_path: Path) -> Shell:
         ("$STARLAB boards --json >/dev/full", 1, "standard output: No space left on device"),
         ("$STARLAB --help >/dev/full", 1, "No space left on device"),
         ("$STARLAB boards >&-", 1, "standard output is closed; nothing was done"),
+        ("$STARLAB boards --json >&-", 1, "standard output is closed; nothing was done"),
         ("$STARLAB boards 2>&-", 0, ""),
         ("$STARLAB boards 2>/dev/full", 0, ""),
         ("$STARLAB form 1 2>/dev/full", 3, ""),

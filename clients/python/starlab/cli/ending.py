@@ -147,7 +147,7 @@ def tell(ending: Ending, *, as_json: bool, of: str | None = None) -> None:
         about = "" if of is None else f"{of}: "
         sys.stderr.write(f"starlab: {about}{one_line(ending.detail)}\n")
         sys.stderr.flush()
-    if as_json:
+    if as_json and sys.stdout is not None:
         told = {"kind": ending.kind, "detail": ending.detail, **ending.problem}
         with suppress(OSError):
             sys.stdout.write(json.dumps({"error": told}) + "\n")

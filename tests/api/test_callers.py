@@ -27,6 +27,14 @@ RNG = np.random.default_rng(3)
 T = TypeVar("T")
 
 
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """A board that nobody else has a session with."""
+    board = Emulator()
+    yield board
+    board.kill()
+
+
 @pytest.fixture
 def slot(emulator: Emulator) -> Iterator[BoardSlot]:
     boards = Boards([emulator.url], ServerSettings(boards=(emulator.url,)))
@@ -169,7 +177,7 @@ def stopped_beside(slot: BoardSlot, other: Callable[[], Coroutine[Any, Any, T]])
         who = Caller(Work("POST /infer"), receive=leaving(gone))
         CALLER.set(who)
         running = asyncio.create_task(slot.read(long_batch(slot, began)))
-        await asyncio.to_thread(began.wait)
+        await until(lambda: began.is_set() or running.done())
         CALLER.set(Caller(Work("other")))
         beside = asyncio.create_task(other())
         await until(lambda: len(slot.calls._running) > 1)
@@ -216,7 +224,7 @@ def test_a_learning_step_is_stopped_in_the_middle_of_its_command(slot: BoardSlot
             return link.chip.train_step(samples, labels=labels, on_progress=lambda *_: began.set())
 
         running = asyncio.create_task(slot.write(learn))
-        await asyncio.to_thread(began.wait)
+        await until(lambda: began.is_set() or running.done())
         gone.set()
         with pytest.raises(Aborted) as raised:
             await running

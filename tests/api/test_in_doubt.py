@@ -103,8 +103,8 @@ def test_every_change_of_the_chip_is_journaled_with_the_call_that_made_it(
     ]
 
 
-def test_without_a_folder_nothing_is_kept(emulator: Emulator) -> None:
-    with server(emulator, None) as board:
+def test_without_a_folder_nothing_is_kept(own_emulator: Emulator) -> None:
+    with server(own_emulator, None) as board:
         told = board.get("").json()
         assert (told["in_doubt"], told["recovered"]) == ([], None)
         assert board.get("/in-doubt").json() == []

@@ -323,3 +323,11 @@ def test_a_settled_entry_keeps_its_request_only_while_it_may_be_needed(folder: P
         kept = [entry.request for entry in journal.newest()]
         assert kept == [None, None, b"pulse", b"pulse"]
         assert [entry.message_id for entry in journal.newest(2)] == [3, 4]
+
+
+def test_no_descriptor_is_left_open_however_often_something_is_written(folder: Path) -> None:
+    for _ in range(9):
+        write_whole(folder / "a.json", b"new")
+        begun(folder / "board.journal").close()
+    opened = [Path(os.path.realpath(path)) for path in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path == folder or folder in path.parents] == []

@@ -184,3 +184,4 @@ def test_without_a_session_before_nothing_was_recovered(file: Path) -> None:
         assert journal.recovered == Recovery()
         assert journal.session is None
         assert journal.note == ""
+        assert journal._keep == 1000  # entries, unless told otherwise

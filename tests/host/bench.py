@@ -96,6 +96,6 @@ def as_real(bench: Bench) -> Bench:
             return identity
 
     bench.session = RealSession(bench.emulated)
-    bench.board = Board(bench.session)
+    bench.board = Board(bench.session, sleep=lambda seconds: None)
     bench.chip = Chip(bench.board)
     return bench

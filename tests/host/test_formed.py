@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.host.bench import Bench, as_real
 
 from starlab_host import safety
-from starlab_host.chip.formed import ASKING
+from starlab_host.chip.formed import ASKING, SAMPLE
 from starlab_host.chip.snapshots import restore_snapshot, take_snapshot
 from starlab_host.errors import NotFormed
 from starlab_sim import Specimen
@@ -90,10 +90,58 @@ def test_asking_costs_few_pulses_and_none_where_reading_tells() -> None:
     assert given[~virgin].max() <= 2 * sum(ASKING)
 
 
-def test_a_chip_that_is_virgin_altogether_is_formed_without_asking(virgin_bench: Bench) -> None:
+def test_of_a_chip_that_is_virgin_altogether_a_few_cells_are_asked(virgin_bench: Bench) -> None:
     as_real(virgin_bench)
-    assert virgin_bench.chip.form(2).newly_formed == ARRAY2.cells
-    assert virgin_bench.pulses == ARRAY2.cells
+    given = pulses_on(virgin_bench, lambda: virgin_bench.chip.form(2))
+    assert virgin_bench.board.counters().array2.form == ARRAY2.cells
+    assert sorted(np.unique(given)) == [1, 1 + sum(ASKING)]
+    assert (given > 1).sum() == SAMPLE
+    assert virgin_bench.chip.form(2).pulses == 0
+
+
+HIDING = {"telegraph": {"fraction": 1, "amplitude": 0.3, "amplitude_spread": 0.5}}
+RARE = {"telegraph": {"fraction": 0.02, "amplitude": 0.5, "amplitude_spread": 2}}
+SLOW = {"telegraph": {"fraction": 1, "amplitude": 0.5, "fastest_s": 1e-3, "slowest_s": 1e4}}
+
+
+def form_pulses_after_reset(seed: int, effects: dict[str, Any]) -> int:
+    """FORM pulses on a formed array whose cells were all taken to the low ends of their windows."""
+    bench = as_real(Bench(Specimen(seed=seed, effects=Effects.read(effects))))
+    for _ in range(3):
+        bench.chip.pulse(2, PulseKind.RESET, safety.cell_mask(ARRAY2), count=200)
+    for rows in (None, range(20), [0], None):
+        bench.chip.form(2, rows=rows)
+    return bench.board.counters().array2.form
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("effects", [LOW_ENDS | HIDING, LOW_ENDS | RARE, LOW_ENDS | SLOW])
+def test_a_formed_cell_that_its_trap_hides_gets_no_form_pulse(
+    effects: dict[str, Any], seed: int
+) -> None:
+    assert form_pulses_after_reset(seed, effects) == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_virgin_chip_with_such_traps_is_formed_and_no_cell_twice(seed: int) -> None:
+    bench = as_real(Bench(Specimen(seed=seed, virgin=True, effects=Effects.read(HIDING))))
+    report = bench.chip.form(2)
+    assert report.pulses == ARRAY2.cells
+    assert report.formed + len(report.unsure) == ARRAY2.cells
+    assert len(report.unsure) < 20
+    bench.chip.form(2)
+    assert bench.board.counters().array2.form == ARRAY2.cells
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_few_formed_cells_of_a_virgin_array_that_hide_get_no_form_pulse(seed: int) -> None:
+    bench = as_real(Bench(Specimen(seed=seed, virgin=True, effects=Effects.read(HIDING))))
+    bench.chip.form(2, rows=range(5))
+    few = safety.cell_mask(ARRAY2, range(5))
+    bench.chip.pulse(2, PulseKind.RESET, few, count=200)
+    given = bench.board.counters().array2.form
+    bench.chip.form(2, rows=range(5))
+    assert bench.board.counters().array2.form == given
 
 
 def test_noise_does_not_make_a_virgin_cell_a_formed_one() -> None:

@@ -7,7 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from starlab_host.board.commands import MaskedPulses
-from starlab_host.chip.formed import ASKING, READINGS, judge, look
+from starlab_host.chip.formed import (
+    ASKING,
+    READINGS,
+    SAMPLE,
+    Judgement,
+    LOOKED_AGAIN_AFTER_s,
+    judge,
+    look,
+)
 from starlab_spec.operations import PulseKind
 
 Mask = NDArray[np.bool_]
@@ -26,6 +34,8 @@ class Cells:
     told: Mask | None = None
     noise_uS: float = 0.0
     readings: int = 0
+    waited_s: float = 0.0
+    pulsed_to_form: bool = False
     given: list[tuple[PulseKind, int, Mask]] = field(default_factory=list)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
 
@@ -39,6 +49,12 @@ class Cells:
 
     def code_uS(self) -> NDArray[np.float64]:
         return np.full((2, 1, 1), self.code)
+
+    def wait(self, seconds: float) -> None:
+        self.waited_s += seconds
+
+    def was_pulsed_to_form(self) -> bool:
+        return self.pulsed_to_form
 
     def pulse(self, pulses: MaskedPulses) -> int:
         self.given.append((pulses.kind, pulses.count, pulses.mask.copy()))
@@ -115,18 +131,72 @@ def test_a_cell_that_does_not_move_is_neither_and_gets_no_more_than_the_asking()
     assert [count for _, count, _ in cells.given] == list(ASKING)
 
 
-def test_a_cell_that_looks_virgin_is_asked_beside_formed_ones_of_its_row_and_plane_alone() -> None:
+def test_cells_that_look_virgin_are_watched_and_asked_where_any_other_is_formed() -> None:
     conductance_uS = all_at(0.05)
     conductance_uS[1, 2, 0] = 11.0
     cells = Cells(conductance_uS, moves=np.zeros(SHAPE, np.bool_))
     found = judge(cells, EVERY, dark_too=True)
-    asked = np.zeros(SHAPE, np.bool_)
-    asked[1, 2, 1:] = True
-    np.testing.assert_array_equal(cells.given[0][2], asked)
+    np.testing.assert_array_equal(cells.given[0][2], conductance_uS < 0.1)
     np.testing.assert_array_equal(found.virgin, conductance_uS < 0.1)
+    assert cells.waited_s == sum(LOOKED_AGAIN_AFTER_s) > 1.0
     quiet = Cells(conductance_uS, moves=np.zeros(SHAPE, np.bool_))
     assert judge(quiet, EVERY, dark_too=False).virgin.sum() == 23
-    assert quiet.given == []
+    assert (quiet.given, quiet.waited_s) == ([], 0.0)
+
+
+def test_a_dark_array_has_a_few_asked_and_all_once_it_was_pulsed_to_form() -> None:
+    cells = Cells(all_at(0.05), moves=np.zeros(SHAPE, np.bool_))
+    assert judge(cells, EVERY, dark_too=True).virgin.all()
+    assert [int(mask.sum()) for _, _, mask in cells.given] == [SAMPLE] * len(ASKING)
+    cells = Cells(all_at(0.05), moves=np.zeros(SHAPE, np.bool_), pulsed_to_form=True)
+    assert judge(cells, EVERY, dark_too=True).virgin.all()
+    assert [int(mask.sum()) for _, _, mask in cells.given] == [EVERY.sum()] * len(ASKING)
+    formed = Cells(all_at(0.05))
+    assert judge(formed, EVERY, dark_too=True).formed.all()
+
+
+def test_what_was_proved_formed_and_is_dark_leaves_every_dark_cell_in_doubt() -> None:
+    proved = np.zeros(SHAPE, np.bool_)
+    proved[0, 0, 0] = True
+    cells = Cells(all_at(0.05), moves=np.zeros(SHAPE, np.bool_))
+    found = judge(cells, EVERY, dark_too=True, proved=proved)
+    np.testing.assert_array_equal(found.formed, proved)
+    assert not found.virgin.any()
+    assert all(not (mask & proved).any() for _, _, mask in cells.given)
+
+
+@dataclass
+class Hidden(Cells):
+    """Cells that one trap lets go of when so many readings were taken."""
+
+    hidden: Mask = field(default_factory=lambda: np.zeros(SHAPE, np.bool_))
+    until: int = 0
+
+    def read_uS(self) -> NDArray[np.float64]:
+        seen = super().read_uS()
+        return np.where(self.hidden & (self.readings <= self.until), 0.0, seen)
+
+
+@pytest.mark.parametrize("until", [20, 70, 100])
+def test_where_a_cell_comes_out_of_the_dark_by_itself_no_dark_one_counts_as_virgin(
+    until: int,
+) -> None:
+    conductance_uS = all_at(0.05)
+    conductance_uS[0] = 4.0
+    conductance_uS[1, 1, 1] = 2.0
+    hidden = np.zeros(SHAPE, np.bool_)
+    hidden[1, 1, 1] = True
+    none = np.zeros(SHAPE, np.bool_)
+    cells = Hidden(conductance_uS, moves=none, hidden=hidden, until=until)
+    found = judge(cells, EVERY, dark_too=True)
+    np.testing.assert_array_equal(found.formed, conductance_uS > 1.0)
+    assert not found.virgin.any()
+
+
+def test_what_was_in_doubt_stays_so() -> None:
+    nothing = np.zeros(SHAPE, np.bool_)
+    doubted = Judgement(nothing, ~EVERY)
+    assert not doubted.after(Judgement(nothing, EVERY)).virgin.any()
 
 
 def test_what_was_formed_stays_so() -> None:

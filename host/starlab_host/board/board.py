@@ -54,8 +54,10 @@ class Board:
     Many threads may use it at once: every method is one command, or says so.
 
     Attributes:
+        wait: Lets some seconds pass.
         formed: Cells that were found formed, shape (2, inputs, outputs) by array number.
             :class:`starlab_host.Chip` fills it; it is emptied when the chip may be another.
+        proved_formed: Those of them that no noise can have made look so; filled and emptied alike.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Board:
             sleep: Waits for some seconds.
         """
         self._session = session
+        self.wait = sleep
         held = area or SafeArea.shipped()
         self._rails = Rails(self.execute, clock=clock, sleep=sleep, channels=held.channels)
         self._guard = Guard(
@@ -84,6 +87,7 @@ class Board:
             is_played=not self.capabilities.batches,
         )
         self.formed: dict[int, NDArray[np.bool_]] = {}
+        self.proved_formed: dict[int, NDArray[np.bool_]] = {}
         self._work: Work | None = None
 
     def __enter__(self) -> Self:
@@ -376,6 +380,7 @@ class Board:
             BoardRefused: UNSUPPORTED by a real board; BAD_REQUEST for an unknown command or value.
         """
         self.formed.clear()
+        self.proved_formed.clear()
         if "restore" in commands:
             self._rails.forget()
         return json_object(self.execute([emulator(commands)])[0])

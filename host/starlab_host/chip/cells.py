@@ -129,13 +129,25 @@ class ArrayCells:
             raise
         return np.frombuffer(told, np.bool_).reshape(self.geometry.shape)
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._board.wait(seconds)
+
+    def was_pulsed_to_form(self) -> bool:
+        """Whether the board has given FORM pulses on this array since it started."""
+        counters = self._board.counters()
+        counted = counters.array1 if self.geometry.number == 1 else counters.array2
+        return counted.form > 0
+
     def judge(self, cells: NDArray[np.bool_] | None = None, *, dark_too: bool) -> formed.Judgement:
         """Find out which cells are formed, as :func:`starlab_host.chip.formed.judge` does it.
 
         Changes the pulse numbers of the settings: see :meth:`restored_pulses`.
         """
         addressed = np.ones(self.geometry.shape, np.bool_) if cells is None else cells
-        found = formed.judge(self, addressed, dark_too=dark_too)
+        proved = self._board.proved_formed.get(self.geometry.number)
+        found = formed.judge(self, addressed, dark_too=dark_too, proved=proved)
+        self._board.proved_formed[self.geometry.number] = found.formed
         self._board.formed[self.geometry.number] = found.formed
         return found
 
@@ -143,7 +155,10 @@ class ArrayCells:
         """Which cells are formed, as far as can be told without a pulse; it is remembered."""
         found = self.told_formed()
         if found is None:
-            found = ~formed.look(self).dark
+            seen = formed.look(self)
+            proved = self._board.proved_formed.get(self.geometry.number, False) | seen.sure
+            self._board.proved_formed[self.geometry.number] = proved
+            found = ~seen.dark | proved
         self._board.formed[self.geometry.number] = found
         return found
 

@@ -96,8 +96,8 @@ class Chip:
         Pulse and verify: one pulse, then as many again as a cell has had, on what is still virgin,
         until the settings' number of FORM pulses is spent. Formed cells get none, nor does a cell
         of which cannot be told whether it is formed. The width is that of the settings. A board
-        that does not tell which cells are formed has those that look it both ways asked, by a few
-        SET pulses; see :mod:`starlab_host.chip.formed`.
+        that does not tell which cells are formed has those that are not surely formed watched and
+        asked, by a few SET pulses; see :mod:`starlab_host.chip.formed`.
 
         Args:
             array: 1 or 2.

@@ -76,7 +76,7 @@ AREAS: Final = (
             f"{_HOST}/{name}.py"
             for name in (
                 "safety", "board/board", "board/commands", "board/guard", "board/work",
-                "chip/batches", "chip/cells", "chip/doubts", "chip/formed", "chip/programming",
+                "chip/batches", "chip/cells", "chip/formed", "chip/programming",
             )
         ),
         tests=("tests/host",),

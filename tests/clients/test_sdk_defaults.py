@@ -236,3 +236,18 @@ def test_a_batch_may_be_a_single_sample(
     for batch, epochs in ((0, 1), (1, 0), (-1, 1)):
         with pytest.raises(InvalidInput, match="must be at least 1"):
             client.board("emu0").train(make_bits(2), [1, 2], batch=batch, epochs=epochs)
+
+
+@pytest.mark.anyio
+async def test_awaited_snapshots_go_by_the_same_values(server: FakeServer) -> None:
+    transport = httpx2.MockTransport(server)
+    async with AsyncClient("http://bench", transport=transport) as client:
+        snapshots = client.board("emu0").snapshots
+        for call, sent in (
+            (snapshots.save(), {"name": "", "memory": False}),
+            (snapshots.restore("a"), {"tolerance_uS": 0.3, "max_pulses": 2000}),
+        ):
+            server.will_refuse(409, type="not-ready", detail="enough seen")
+            with pytest.raises(StarlabError, match="enough seen"):
+                await call
+            assert json.loads(server.request.content) == sent

@@ -251,3 +251,12 @@ async def test_awaited_snapshots_go_by_the_same_values(server: FakeServer) -> No
             with pytest.raises(StarlabError, match="enough seen"):
                 await call
             assert json.loads(server.request.content) == sent
+
+
+@pytest.mark.parametrize("label", [np.nan, np.inf, 1e300])
+def test_what_is_no_whole_number_is_refused_without_a_warning(
+    client: Client, server: FakeServer, make_bits: Bits, label: float
+) -> None:
+    with pytest.raises(InvalidInput, match="labels hold numbers that are not whole"):
+        client.board("emu0").train_step(make_bits(1), [label])
+    assert not server.requests

@@ -32,17 +32,20 @@ class Workshop:
 
     Args:
         interpreted: Kernels are not compiled.
+
+    Attributes:
+        top: Where the copy stands.
     """
 
     def __init__(self, *, interpreted: bool) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="starlab-mutants-")
-        self._top = Path(self._folder.name) / "checkout"
+        self.top = Path(self._folder.name) / "checkout"
         # with the compiled kernels, whose cache goes by the time of the files
-        shutil.copytree(TOP, self._top, ignore=_LEFT_OUT, symlinks=True)
+        shutil.copytree(TOP, self.top, ignore=_LEFT_OUT, symlinks=True)
         for folder in (*SOURCES, "tests"):
-            compileall.compile_dir(self._top / folder, quiet=1)
+            compileall.compile_dir(self.top / folder, quiet=1)
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(str(self._top / folder) for folder in SOURCES),
+            "PYTHONPATH": os.pathsep.join(str(self.top / folder) for folder in SOURCES),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
@@ -50,7 +53,7 @@ class Workshop:
             environment["NUMBA_DISABLE_JIT"] = "1"
         self._runner = subprocess.Popen(
             [sys.executable, "-m", "tests.mutation.runner"],
-            cwd=self._top,
+            cwd=self.top,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,7 +79,7 @@ class Workshop:
     @contextmanager
     def changed(self, mutant: Mutant) -> Iterator[None]:
         """A module is the mutant within the block."""
-        file = self._top / mutant.path
+        file = self.top / mutant.path
         original, times = file.read_bytes(), file.stat()
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()
@@ -102,7 +105,7 @@ class Workshop:
         """What each test of a file or folder runs; see :class:`tests.mutation.mapping.Mapping`."""
         file = Path(self._folder.name) / "map.json"
         arguments = [option for option in _PYTEST if option != "-x"]
-        sources = [str(self._top / folder) for folder in SOURCES]
+        sources = [str(self.top / folder) for folder in SOURCES]
         file.unlink(missing_ok=True)
         self._run(arguments=[*arguments, tests], limit_s=1800, map=str(file), sources=sources)
         if not file.exists():

@@ -22,6 +22,11 @@ ACK_EVERY: Final = 8
 ACK_DELAY_S: Final = 0.005
 """Longest time that a frame stays unacknowledged; below the least timeout of the sender [O]."""
 
+REPEATED_S: Final = 0.002
+"""A duplicate so long after an ACK is of a sender who missed it; a network copies sooner [O]."""
+_TOLD_TWICE: Final = 32
+"""Acknowledgements that another frame carries as well after that, before ACKs are tried alone."""
+
 _MASK: Final = 0xFFFFFFFF
 _BITMAP: Final = (1 << 128) - 1
 _REACH: Final = 1 << 12
@@ -55,6 +60,16 @@ class ReceiveWindow:
         self._at_once = False
         self._in_person = False
         """Whether the frames that carry acknowledgements in passing may not get through."""
+        self._told_by_ack = first_sequence
+        self._told_by_ack_at = 0.0
+        self._to_tell_twice = 0
+        """Acknowledgements that go by another frame as well: ACKs may not get through."""
+        self._unheard = False
+        """Whether the sender has just repeated what an ACK told of."""
+        self._untold = 0
+        """Frames that have come since another frame than an ACK told of what has come."""
+        self._carried = True
+        """Whether a frame that is sent until it arrives has told of all that has come."""
 
     def accept(self, sequence: int, flags: int, now: float) -> Arrival:
         """Take note of a frame with that sequence number."""
@@ -66,20 +81,22 @@ class ReceiveWindow:
         elif ahead <= 128:
             bit = 1 << (128 - ahead)
             if self._bitmap & bit:
-                return self._duplicate(now)
+                return self._duplicate(sequence, now)
             opens_gap = not self._bitmap & bit << 1
             fills_gap = self._bitmap & (bit - 1)
             if opens_gap or fills_gap:
                 self._at_once = True
             self._bitmap |= bit
         elif ahead >= 1 << 31:
-            return self._duplicate(now)
+            return self._duplicate(sequence, now)
         else:
             return Arrival.BEYOND
         if not self._pending:
             self._since = now
         self._newest_at = now
         self._pending += 1
+        self._untold += 1
+        self._carried = False
         if flags & _AT_ONCE or self._pending >= self._every:
             self._at_once = True
         return Arrival.NEW
@@ -93,7 +110,11 @@ class ReceiveWindow:
         self._bitmap = bitmap
         self._at_once = True
 
-    def _duplicate(self, now: float) -> Arrival:
+    def _duplicate(self, sequence: int, now: float) -> Arrival:
+        was_told = (self._told_by_ack - sequence - 1) & _MASK < 1 << 31
+        if was_told and not self._carried and now >= self._told_by_ack_at + REPEATED_S:
+            self._unheard = True
+            self._to_tell_twice = _TOLD_TWICE
         self.duplicates += 1
         self._newest_at = now
         self._at_once = self._in_person = True
@@ -120,6 +141,8 @@ class ReceiveWindow:
 
         To a sender who has repeated a frame it does not: such frames may not get through.
         """
+        self._untold = 0
+        self._carried, self._unheard = True, False
         if not self._bitmap and not self._in_person:
             self._pending = 0
             self._at_once = False
@@ -128,8 +151,21 @@ class ReceiveWindow:
         """The acknowledgement to send; none is owed after it."""
         self._pending = 0
         self._at_once = self._in_person = False
+        self._told_by_ack, self._told_by_ack_at = self.expected, now
         delay_us = min(max(int((now - self._newest_at) * 1e6), 0), 0xFFFF)
         return Acknowledgement(self.expected, self._bitmap, self._window, delay_us)
+
+    def to_be_told_twice(self) -> bool:
+        """Whether another frame is to carry `expected` as well, now that an ACK goes out.
+
+        A way may swallow ACKs and nothing else: all are of one length.
+        """
+        due = self._unheard or (self._to_tell_twice > 0 and self._untold >= self._every)
+        if due:
+            self._unheard = False
+            self._to_tell_twice -= 1
+            self._untold = 0
+        return due
 
 
 @dataclass(slots=True)

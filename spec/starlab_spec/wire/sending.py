@@ -73,6 +73,8 @@ class SendWindow:
         """Timeouts since something was last acknowledged."""
         self.exhausted = False
         """Whether the oldest frame in flight was tried so often that it counts as undeliverable."""
+        self.told: int | None = None
+        """What the newest frame's header acknowledges; a frame sent again says what it said."""
         self._session = session
         self._boot = boot
         self._window = window
@@ -183,7 +185,7 @@ class SendWindow:
             in_flight[sequence] = _InFlight(datagram, number, now, order)
             sequence = (sequence + 1) & _MASK
             order += 1
-        self._order = order
+        self._order, self.told = order, acknowledged
         self.next_sequence = sequence
         self.frames_sent += count
         self._stalled = False

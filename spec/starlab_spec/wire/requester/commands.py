@@ -97,6 +97,12 @@ class CommandLedger:
             if command is not None:
                 command.delivered = True
 
+    def part_came(self, command: Command | None, now: float) -> None:
+        """A part of a reply came; None if nobody waits for that reply any more."""
+        self.asked_in_vain = 0
+        if command is not None:
+            command.part_came_at = now
+
     def put_off(self, command: Command, now: float) -> None:
         """The board had no room for a command: send it again later."""
         command.delivered = False
@@ -124,7 +130,7 @@ class CommandLedger:
         if command is None or not command.delivered or _is_to_come(command.message_id, status):
             return
         pause_s = self._send.round_trip.timeout_s(command.askings)
-        since = max(command.submitted_at, command.asked_at)
+        since = max(command.submitted_at, command.asked_at, command.part_came_at)
         if now >= since + pause_s:
             command.askings += 1
             self.asked_in_vain += 1

@@ -74,6 +74,8 @@ class Command:
     """How often its reply was asked for again."""
     asked_at: float = 0.0
     """When it was last asked for, or when it is to be sent again after BUSY."""
+    part_came_at: float = 0.0
+    """When a part of its reply last came."""
 
 
 @dataclass(frozen=True, slots=True)

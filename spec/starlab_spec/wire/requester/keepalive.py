@@ -59,10 +59,11 @@ class Keepalive:
         """
         return number >= FIRST_CHALLENGE
 
-    def answered(self) -> None:
-        """A STATUS has come."""
+    def answered(self, number: int) -> None:
+        """A STATUS of that number has come; of number 0, nobody asked for it."""
         self.owed = 0
-        self._again_at = None
+        if number:
+            self._again_at = None
 
     def due(self, sent_at: float, *, in_doubt: bool) -> float:
         """When to ask next.

@@ -65,12 +65,10 @@ class Requester:
         self.last_status: BoardStatus | None = None
         self._frames_received = self._frames_dropped = self._crc_errors = 0
         self._greeting = Greeting(hello, rng, wary=wary)
-        self._resumable = resumable
-        self._rng = rng
+        self._resumable, self._rng = resumable, rng
         self._events: list[RequesterEvent] = []
         self._control: list[bytes] = []
-        self._replies_replayed, self._farewell = 0, Farewell()
-        self._sent_at = 0.0
+        self._replies_replayed, self._sent_at, self._farewell = 0, 0.0, Farewell()
         self._establish(HelloAck(0, 0, window=1), their_sequence=0)
 
     def _enter(self, state: RequesterState) -> None:
@@ -118,7 +116,7 @@ class Requester:
         return request
 
     def heartbeat(self) -> bytes:
-        """A STATUS_REQUEST that anybody may send while this host is held up; it is not counted."""
+        """A STATUS_REQUEST that is not counted; anybody may send it while this host is held up."""
         expected, latest = self._receive.expected, self._keepalive.latest()
         return self._send.control(FrameType.STATUS_REQUEST, expected, message_id=latest)
 
@@ -133,12 +131,14 @@ class Requester:
         out, self._control = self._control, []
         if self.state is RequesterState.OPEN:
             receive = self._receive
-            if frames := self._send.take(now, receive.expected):
+            out += self._send.take(now, receive.expected)
+            if self._send.told == receive.expected:
                 receive.acknowledged_in_passing()
-                out += frames
             if receive.due(now):
                 ack = codec.encode_ack(receive.acknowledgement(now))
                 out.append(self._send.control(FrameType.ACK, receive.expected, ack))
+                if receive.to_be_told_twice():
+                    out.append(self.heartbeat())
         if out:
             self._sent_at = now
         return out
@@ -269,7 +269,7 @@ class Requester:
         payload = None if command is None else self._assembler.add(frame)
         if command is None or payload is None:
             if not frame.flags & _BUSY and (command is not None or frame.flags & _REPLAYED):
-                self._ledger.asked_in_vain = 0
+                self._ledger.part_came(command, now)
             return
         if frame.flags & _BUSY:
             self._ledger.put_off(command, now)
@@ -302,7 +302,7 @@ class Requester:
         if self.answer is not None:
             check_status(status, self._ledger.next_message)
         self.last_status = status
-        self._keepalive.answered()
+        self._keepalive.answered(frame.message)
         if self.answer is None:
             # what is executing will be answered: its message id is spent as well
             self._begin(max(status.next_message_id, status.executing_message_id + 1))

@@ -73,6 +73,8 @@ class BoardSession:
         """Whether any command ever came."""
         self.id_reused = False
         """The host broke the protocol: the session must end once this reply is out."""
+        self.owes_status = False
+        """A STATUS is to tell what has come: ACKs may not get through."""
         self._rng = rng
         self._cache = ReplyCache(grant.window)
         self._abort_before = 0
@@ -352,10 +354,11 @@ class BoardSession:
         """What to send now."""
         receive = self._receive
         out = self._send.take(now, receive.expected)
-        if out:
+        if self._send.told == receive.expected:
             receive.acknowledged_in_passing()
         if receive.due(now):
             out.append(self.control(FrameType.ACK, encode_ack(receive.acknowledgement(now))))
+            self.owes_status = receive.to_be_told_twice()
         return out
 
     def control(self, kind: FrameType, payload: bytes = b"", message_id: int = 0) -> bytes:

@@ -349,6 +349,9 @@ class Responder(Generic[Peer]):
         if holder is not None:
             for datagram in holder.session.datagrams(now):
                 voice.say(holder.peer, datagram)
+            if holder.session.owes_status:
+                holder.session.owes_status = False
+                voice.say(holder.peer, self._status(holder.session, 0))
         return voice.take()
 
     def deadline(self) -> float | None:

@@ -175,7 +175,7 @@ def test_an_idle_host_asks_a_second_after_it_spoke_and_one_in_doubt_at_once() ->
     assert keepalive.due(5.0, in_doubt=False) == keepalive.due(5.0, in_doubt=True) == 5.4
     keepalive.ask(5.4)
     assert keepalive.due(5.4, in_doubt=True) == pytest.approx(6.2)
-    keepalive.answered()
+    keepalive.answered(1)
     assert keepalive.due(7.0, in_doubt=False) == 8.0
 
 
@@ -185,7 +185,7 @@ def test_five_requests_without_any_answer_and_sixteen_without_a_status_are_the_e
         keepalive.ask(0.0)
         assert keepalive.exhausted is (asked >= 5)
         assert keepalive.in_vain is (asked >= 16)
-    keepalive.answered()
+    keepalive.answered(1)
     assert not keepalive.in_vain
     assert keepalive.what_was_tried(0) == "16 STATUS_REQUEST unanswered"
     assert keepalive.what_was_tried(8).startswith("8 timeouts of the oldest frame, 16 ")

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from tests.sim.conftest import Bench
 
 from starlab_sim import Board, Specimen
-from starlab_sim.effects import ALL, EFFECTS, NONE, Array2Wires, Effects, Spread, Wires, parameters
+from starlab_sim.effects import (
+    ALL,
+    EFFECTS,
+    NONE,
+    Array2Wires,
+    Effects,
+    Spread,
+    TelegraphNoise,
+    Wires,
+    parameters,
+)
 from starlab_sim.errors import Refused
 from starlab_spec.errors import LimitExceeded
 from starlab_spec.wire import transactions as wire
@@ -123,3 +134,48 @@ def test_the_names_of_effects_are_those_of_the_fields() -> None:
 def test_a_board_is_made_with_effects() -> None:
     board = Board(Specimen(effects=ALL), serial="EMU-1", rng=random.Random(1))
     assert board.identity()["effects"] == list(ALL.on)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"wires": {"refresh_steps": 1.5}}, "wires.refresh_steps 1.5 is not a whole number"),
+        (
+            {"telegraph": {"fastest_s": 2.0, "slowest_s": 1.0}},
+            "telegraph.fastest_s 2 s (at most slowest_s) is above the 1 s limit",
+        ),
+        (
+            {"telegraph": {"fastest_s": 2.0}},
+            "telegraph.fastest_s 2 s (at most slowest_s) is above the 1 s limit",
+        ),
+        (
+            {"telegraph": {"slowest_s": 1e-8}},
+            "telegraph.fastest_s 1e-06 s (at most slowest_s) is above the 1e-08 s limit",
+        ),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(
+    wanted: dict[str, object], message: str
+) -> None:
+    with pytest.raises((Refused, LimitExceeded)) as refusal:
+        Effects.read(wanted)
+    assert str(refusal.value) == message
+
+
+def test_values_at_their_bounds_are_taken() -> None:
+    Effects.read({"wires": {"refresh_steps": 2.0}, "telegraph": {"fastest_s": 1, "slowest_s": 1}})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Effects(telegraph=TelegraphNoise(fraction="much")),  # type: ignore[arg-type]
+        lambda: Effects(wires=Wires(mode="no")),
+        lambda: Effects(wires=Wires(refresh_steps=True)),
+    ],
+)
+def test_values_of_another_type_are_refused_however_they_come(
+    make: Callable[[], Effects],
+) -> None:
+    with pytest.raises(Refused):
+        make()

@@ -183,6 +183,7 @@ class TelegraphNoise:
         unit="s",
         low=1e-9,
         high=1e6,
+        at_most="slowest_s",
     )
     slowest_s: float = parameter(
         1.0,

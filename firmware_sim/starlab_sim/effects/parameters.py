@@ -4,6 +4,7 @@ A parameter carries its meaning, unit, bounds and source: one declaration serves
 messages and the table in the documentation.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Final, Protocol, TypeVar
@@ -42,6 +43,10 @@ class Parameter:
     """Where the default comes from: a mark of the chip facts, a reference, or an assumption."""
     choices: tuple[str, ...] = ()
     """Words that it may be, where it is no number."""
+    whole: bool = False
+    """Whether it is a whole number."""
+    at_most: str = ""
+    """The parameter beside it that it may not exceed; empty: none."""
 
 
 def parameter(
@@ -52,9 +57,12 @@ def parameter(
     low: float = 0.0,
     high: float,
     source: str = ASSUMPTION,
+    whole: bool = False,
+    at_most: str = "",
 ) -> Any:
     """A number with bounds, as the default of a dataclass field."""
-    return field(default=default, metadata={_KEY: Parameter(doc, unit, low, high, source)})
+    known = Parameter(doc, unit, low, high, source, whole=whole, at_most=at_most)
+    return field(default=default, metadata={_KEY: known})
 
 
 def choice(default: str, doc: str, choices: tuple[str, ...], *, source: str = ASSUMPTION) -> Any:
@@ -76,9 +84,10 @@ def parameters(settings: type[Settings]) -> dict[str, Parameter]:
 
 
 def check(path: str, settings: Settings) -> None:
-    """Refuse values out of bounds.
+    """Refuse values of another type, out of bounds or out of order.
 
     Raises:
+        Refused: BAD_REQUEST: a value of another type.
         LimitExceeded: Named ``path.parameter``, in its unit.
     """
     for one in fields(settings):
@@ -87,12 +96,18 @@ def check(path: str, settings: Settings) -> None:
         if known is None:
             check(f"{path}.{one.name}", value)
             continue
+        _check_type(f"{path}.{one.name}", known, value)
         if known.choices:
             continue
         if not value >= known.low:  # so that NaN is refused too
             raise LimitExceeded(f"{path}.{one.name}", value, known.low, known.unit)
         if value > known.high:
             raise LimitExceeded(f"{path}.{one.name}", value, known.high, known.unit)
+    for name, known in parameters(type(settings)).items():
+        if known.at_most and getattr(settings, name) > getattr(settings, known.at_most):
+            value, most = getattr(settings, name), getattr(settings, known.at_most)
+            place = f"(at most {known.at_most})"
+            raise LimitExceeded(f"{path}.{name}", value, most, known.unit, place=place)
 
 
 def read(path: str, settings: type[S], values: object) -> S:
@@ -126,13 +141,18 @@ def _value(path: str, one: "Field[Any]", value: object) -> Any:
     known: Parameter | None = one.metadata.get(_KEY)
     if known is None:
         return read(path, _part(one), value)
+    return value
+
+
+def _check_type(path: str, known: Parameter, value: object) -> None:
     if known.choices:
         if value not in known.choices:
             raise _bad(f"{path} {value!r} is not one of {', '.join(known.choices)}")
-        return value
+        return
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _bad(f"{path} {value!r} is not a number")
-    return value
+    if known.whole and isinstance(value, float) and math.isfinite(value) and value % 1:
+        raise _bad(f"{path} {value!r} is not a whole number")
 
 
 def _part(one: "Field[Any]") -> type[Settings]:

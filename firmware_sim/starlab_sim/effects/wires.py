@@ -75,6 +75,7 @@ class Wires:
         low=1.0,
         high=1e9,
         source="O",
+        whole=True,
     )
     array1: Array1Wires = field(default_factory=Array1Wires)
     array2: Array2Wires = field(default_factory=Array2Wires)

@@ -199,10 +199,15 @@ def check_layers(layers: Sequence[int]) -> tuple[bool, bool]:
     """Whether arrays 1 and 2 are to learn.
 
     Raises:
-        BadArgument: None of them.
+        BadArgument: None of them, or one twice.
         LimitExceeded: There are arrays 1 and 2 only.
     """
-    chosen = {check_whole("layers", layer, 1, 2) for layer in layers}
+    chosen: set[int] = set()
+    for layer in layers:
+        whole = check_whole("layers", layer, 1, 2)
+        if whole in chosen:
+            raise BadArgument("layers", f"selects {whole} twice")
+        chosen.add(whole)
     if not chosen:
         raise BadArgument("layers", "selects nothing")
     return 1 in chosen, 2 in chosen

@@ -69,6 +69,7 @@ def with_value(shape: tuple[int, ...], value: float, base: float = 0.0) -> np.nd
         (lambda: safety.check_indices("rows", [3, 9], 9), "rows 9 is above the 8 limit"),
         (lambda: safety.check_indices("rows", [-1], 9), "rows -1 is below the 0 limit"),
         (lambda: safety.check_layers([]), "layers selects nothing"),
+        (lambda: safety.check_layers([1, 2, 1]), "layers selects 1 twice"),
         (lambda: safety.check_layers([3]), "layers 3 is above the 2 limit"),
         (lambda: safety.check_tolerance(0.05), "tolerance_uS 0.05 uS is below the 0.1 uS limit"),
         (

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from starlab_api.access.limits import bounded
 from starlab_api.problems import InvalidInput, shown
 from starlab_contract import INT_MAX, INT_MIN
+from starlab_contract.exact import is_lost
 
 SMALL_BYTES: Final = 64 * 1024
 """Most bytes of a JSON body without arrays: the greatest, a device model as a table, has some
@@ -47,7 +48,10 @@ def parse(content: bytes) -> Any:
         raise InvalidInput("body", problem)
     try:
         return json.loads(
-            content.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_object
+            content.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_float,
+            object_pairs_hook=_object,
         )
     except UnicodeDecodeError as error:
         raise InvalidInput("body", f"is not UTF-8: {error.reason}") from error
@@ -118,6 +122,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise InvalidInput(name, "is given twice")
             seen.add(name)
     return found
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number == 0 and is_lost(text):
+        raise InvalidInput("body", f"holds {shown(text)}, too small for a 64-bit float")
+    return number
 
 
 def _refuse_constant(word: str) -> float:

@@ -48,8 +48,16 @@ def check_text(kind: str, text: str) -> None:
     what, pattern = _KINDS[kind]
     if pattern.fullmatch(text) is None:
         raise ValueError(f"should be {what}, not {text[:_SHOWN]!r}")
+    if kind == "float" and is_lost(text):
+        raise ValueError("is a number too small for a 64-bit float")
     if kind == "int" and (len(text) > _DIGITS or not INT_MIN <= int(text) <= INT_MAX):
         raise ValueError("is a number beyond 64 bits")
+
+
+def is_lost(text: str) -> bool:
+    """Whether a number that is not 0 becomes 0 as a 64-bit float: ``1e-99999``."""
+    digits = text.lower().partition("e")[0]
+    return any(one in "123456789" for one in digits) and float(text) == 0
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

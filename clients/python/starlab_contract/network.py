@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from starlab_contract.base import IntegerMatrix, IntegerVector, ReplyBody, RequestBody, Warnings
 from starlab_contract.exact import TEXT, check_text
@@ -23,7 +23,19 @@ def _numbers(layers: object, info: ValidationInfo) -> object:
     return found
 
 
-Layers = Annotated[tuple[Literal[1, 2], ...], BeforeValidator(_numbers), Field(min_length=1)]
+def _once(layers: tuple[int, ...]) -> tuple[int, ...]:
+    for layer in layers:
+        if layers.count(layer) > 1:
+            raise ValueError(f"selects {layer} twice")
+    return layers
+
+
+Layers = Annotated[
+    tuple[Literal[1, 2], ...],
+    BeforeValidator(_numbers),
+    Field(min_length=1),
+    AfterValidator(_once),
+]
 
 
 class InferParameters(RequestBody):

@@ -1,6 +1,8 @@
 """Batches of any size as commands of bounded size. Knows neither samples nor records."""
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,10 @@ from starlab_host.errors import (
     OutcomeUnknown,
 )
 from starlab_spec.wire.transactions import Opcode, Transaction
+
+_STOPPED: Final = re.compile(r"stopped after (\d{1,9}) of \d{1,9} samples")
+"""What a board says of a batch that it stopped. It is of that very batch, while the register of
+samples done is of the last one, which may be that of a call beside this one."""
 
 
 def run_batch(
@@ -53,11 +59,16 @@ def run_batch(
             results = board.execute(command(part), on_progress=_shifted(tell, first, count))
         except BoardRefused as error:
             done, rest = first, ""
-            if isinstance(error, Aborted | Compliance) and error.opcode == Opcode.START:
+            told = _STOPPED.search(error.message) if isinstance(error, Aborted) else None
+            if told is not None:
+                done += int(told[1])
+            elif isinstance(error, Aborted | Compliance) and error.opcode == Opcode.START:
                 done += board.read_register("BATCH_DONE")
                 rest = f", sample {done} in part" if isinstance(error, Compliance) else ""
             board.reporting("samples")(done, count)
-            message = f"{error.message}; {done} of {count} samples are done{rest}"
+            message = error.message
+            if told is None or part.stop - part.start < count:
+                message += f"; {done} of {count} samples are done{rest}"
             raise type(error)(error.status, message, opcode=error.opcode, done=done) from error
         except OutcomeUnknown as error:
             board.reporting("samples")(first, count)

@@ -45,6 +45,7 @@ from starlab_host.errors import (
     StorageFailed,
 )
 from starlab_spec import LimitExceeded, ShapeError, SnapshotError, SpecError, UnknownName
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.supplies import SUPPLIES
 
 
@@ -231,9 +232,9 @@ _ERRORS_MAX: Final = 20
 
 
 def shown(text: str, most: int = _SHOWN_CHARACTERS) -> str:
-    """A text of the caller's as an answer may hold it: not too long, and UTF-8."""
+    """A text of the caller's as an answer may hold it: not too long, UTF-8, and a single line."""
     clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
-    return clean if len(clean) <= most else f"{clean[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return shown_text(clean, most)
 
 
 def problem_of(error: Exception, board: str | None = None) -> Problem:

@@ -28,7 +28,7 @@ from starlab_api.app import create_app
 from starlab_api.boards.embedded_emulator import EmulatorFailed
 from starlab_api.data_folder import DataInUse
 from starlab_api.options import USAGE, parse_options
-from starlab_api.repeats import CountingHandler
+from starlab_api.repeats import CountingHandler, OneLine
 from starlab_api.settings import EmulatorSettings, Limits, ServerSettings
 from starlab_host import JournalError
 from starlab_host.capture import PcapWriter
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     log = CountingHandler(sys.stderr, time.monotonic)
     form = "%(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(format=form, level=logging.WARNING, handlers=[log])
+    log.setFormatter(OneLine(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     logging.getLogger("starlab_host").setLevel(logging.INFO)  # sessions with boards, and their ends
     try:
         options = parse_options(arguments, os.environ)

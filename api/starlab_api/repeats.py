@@ -4,14 +4,32 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
+
+from starlab_spec.foreign_text import shown_text
 
 _FIRST: Final = 3
 """As many of the same are written in a window."""
 _LINES: Final = 100
 """As many are written in a window in all."""
 _WINDOW_S: Final = 10.0
+_LONGEST: Final = 4000
+"""Characters of a line."""
 _OTHERS: Final = "other messages"
+
+
+class OneLine(logging.Formatter):
+    """Writes a message as one line, whoever it quotes, and a traceback below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the base class
+        """The line."""
+        record.message = shown_text(record.message, _LONGEST)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - of the base class
+        """The traceback, line by line."""
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(shown_text(line, _LONGEST) for line in lines)
 
 
 class CountingHandler(logging.StreamHandler[TextIO]):
@@ -57,7 +75,7 @@ class CountingHandler(logging.StreamHandler[TextIO]):
             self._seen.clear()
             self._began_s = None
             for message, count in unwritten.items():
-                line = message.partition("\n")[0]
+                line = shown_text(message.partition("\n")[0], _LONGEST)
                 self.stream.write(f"... {count} more in the last {elapsed_s:.0f} s: {line}\n")
             self.flush()
 

@@ -15,6 +15,7 @@ from starlab_host.links import EthernetAddress, UdpAddress
 from starlab_host.links.base import LONGEST_DATAGRAM_BYTES
 from starlab_host.links.ethernet import BROADCAST, packet_address, packet_socket, receive_packet
 from starlab_host.links.interfaces import interfaces
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.wire import Frame, FrameType, WireError, decode_frame, encode_frame
 from starlab_spec.wire.codec import decode_json
 
@@ -194,7 +195,11 @@ def _note(found: dict[tuple[str, int], FoundBoard], url: str, datagram: bytes) -
     frame = decode_frame(datagram)
     if frame.type != FrameType.ANNOUNCE:
         return
-    identity = decode_json(frame.payload)
+    told = decode_json(frame.payload)
+    identity = {
+        shown_text(name): shown_text(value) if isinstance(value, str) else value
+        for name, value in told.items()
+    }
     board = (str(identity.get("serial")), frame.boot)
     known = found.get(board)
     ways = () if known is None else known.urls

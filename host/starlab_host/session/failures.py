@@ -15,6 +15,7 @@ from starlab_host.errors import (
 )
 from starlab_host.session.reply_shapes import check_results
 from starlab_host.session.waiting import Call
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.wire.errors import WireError
 from starlab_spec.wire.frames import BoardStatus, FrameFlag
 from starlab_spec.wire.requester.events import Ended, EndReason
@@ -32,11 +33,12 @@ _LOST: Final = frozenset({EndReason.UNANSWERED, EndReason.SWALLOWED})
 
 def no_session(ended: Ended) -> LinkError:
     """The error for a handshake that came to nothing."""
+    detail = shown_text(ended.detail)
     if ended.reason is EndReason.REFUSED:
-        return HandshakeRefused(status_of(ended.status), ended.detail)
+        return HandshakeRefused(status_of(ended.status), detail)
     if ended.reason is EndReason.MISBEHAVED:
-        return BoardMisbehaves(ended.detail)
-    return BoardAway(f"nobody answers: {ended.detail}")
+        return BoardMisbehaves(detail)
+    return BoardAway(f"nobody answers: {detail}")
 
 
 def failure_of(
@@ -69,7 +71,7 @@ def failure_of(
     if any(number == message_id for number, _ in doubtful):
         return OutcomeUnknown(f"{cause}. It may have been executed: read back", doubtful)
     if ended.reason is EndReason.MISBEHAVED:
-        return BoardMisbehaves(ended.detail)
+        return BoardMisbehaves(shown_text(ended.detail))
     if ended.reason in _LOST:
         return LinkLost(cause)
     return SessionEnded(cause, status_of(ended.status))
@@ -100,7 +102,7 @@ def results_of(call: Call, message_id: int, reply: bytes) -> list[Result]:
 def _cause(ended: Ended, status: BoardStatus | None) -> str:
     cause = ended.reason.value
     if ended.detail:
-        cause += f" ({ended.detail})"
+        cause += f" ({shown_text(ended.detail)})"
     if ended.reason in _LOST and status is not None:
         cause += (
             f"; last status: {status.state.name}, next message {status.next_message_id}, "

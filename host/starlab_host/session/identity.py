@@ -77,6 +77,8 @@ def check_identity(identity: Mapping[str, Any], *, whole: bool, boot_id: int | N
     effects = identity.get("effects", [])
     if not all(isinstance(effect, str) for effect in effects):
         raise _wrong("effects", effects, "is not a list of texts")
+    for effect in effects:
+        _check_text("effects", effect)
     for name in ("boot_id", "boots", "memory_bytes"):
         if not 0 <= identity.get(name, 0) <= _U32:
             raise _wrong(name, identity[name], f"is not within 0 .. {_U32}")

@@ -7,6 +7,7 @@ import logging
 
 from starlab_host.links.path_memory import PathMemory
 from starlab_host.session.statistics import RoundTrips, statistics_of
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.wire.frames import HelloAck
 from starlab_spec.wire.requester.events import Ended, EndReason
 from starlab_spec.wire.requester.requester import Requester
@@ -20,7 +21,7 @@ def log_opened(granted: HelloAck, path: PathMemory) -> None:
         "session 0x%08X open: board %s, boot id 0x%08X, window %d frames, payload %d bytes, "
         "next message %d",
         granted.session_id,
-        granted.identity.get("serial", "without a serial number"),
+        shown_text(str(granted.identity.get("serial", "without a serial number"))),
         granted.boot_id,
         granted.window,
         granted.payload_bytes,
@@ -47,6 +48,6 @@ def log_ended(ended: Ended, requester: Requester, trips: RoundTrips, path: PathM
         "session 0x%08X over: %s%s; %s",
         requester.answer.session_id,
         ended.reason.value,
-        f" ({ended.detail})" if ended.detail else "",
+        f" ({shown_text(ended.detail)})" if ended.detail else "",
         statistics_of(trips, requester, path, ended),
     )

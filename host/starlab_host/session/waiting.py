@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from starlab_host.errors import StarlabHostError
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.wire.frames import BoardStatus, Event
 from starlab_spec.wire.transactions import Transaction
 
@@ -87,7 +88,7 @@ class Call(NamedTuple):
         """Let the caller know how far the command is."""
         if self.on_progress is not None:
             for event in news:
-                self.on_progress(Progress(event.done, event.total, event.text))
+                self.on_progress(Progress(event.done, event.total, shown_text(event.text)))
 
 
 class Waiter:

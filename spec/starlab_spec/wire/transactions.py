@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+from starlab_spec.foreign_text import shown_text
 from starlab_spec.wire.codec import decode_json, encode_json
 from starlab_spec.wire.errors import TransactionError
 
@@ -101,8 +102,10 @@ class Result(NamedTuple):
 
     @property
     def message(self) -> str:
-        """What the board says about a failure; empty on success."""
-        return "" if self.status == Status.OK else self.data.decode(errors="replace")
+        """What the board says about a failure, fit to be shown; empty on success."""
+        if self.status == Status.OK:
+            return ""
+        return shown_text(self.data.decode(errors="replace"))
 
 
 class SupplyReading(NamedTuple):

@@ -157,8 +157,13 @@ def tell(ending: Ending, *, as_json: bool, of: str | None = None) -> None:
 def one_line(text: str) -> str:
     """A text without line breaks and control characters, and not endless."""
     joined = " ".join(text.split())
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in joined)
+    shown = printable(joined)
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]} ..."
+
+
+def printable(text: str) -> str:
+    """A text with all that would do something to a terminal written as an escape."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def open_streams() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from starlab.cli.terminal import BoardId, Json, Url, connected, table
 from starlab.energy_report import ASSUMPTIONS, PUBLISHED_RATIO, EnergyReport, Work, energy_report
@@ -33,7 +33,7 @@ def energy(url: Url = DEFAULT_URL, board_id: BoardId = None, as_json: Json = Fal
         terminal.say(report_table(report))
         terminal.say(
             f"By the emulated chip's own count, all that it did took {_joule(found.energy_j)}:"
-            " see [bold]starlab counters[/]. All SET and RESET pulses count here as tuning, those "
+            " see starlab counters. All SET and RESET pulses count here as tuning, those "
             "of programming too."
         )
         terminal.say(_assumptions())
@@ -50,14 +50,16 @@ def report_table(report: EnergyReport) -> Table:
         listing.add_row(
             line.what, f"{line.count:,}", f"{1e12 * line.each_j:.3g} pJ", _joule(line.energy_j)
         )
-    listing.add_row("[bold]the chip[/]", "", "", _joule(report.chip_j), end_section=True)
+    listing.add_row(Text("the chip", style="bold"), "", "", _joule(report.chip_j), end_section=True)
     listing.add_row(
         "operations of a digital processor",
         f"{report.processor_operations:,}",
         f"{1e12 / report.operations_per_j:.3g} pJ",
         _joule(report.processor_j),
     )
-    listing.add_row("[bold]chip : processor[/]", "", "", _ratio(report.ratio), end_section=True)
+    listing.add_row(
+        Text("chip : processor", style="bold"), "", "", _ratio(report.ratio), end_section=True
+    )
     listing.add_row("published, of a digital accelerator", "", "", _ratio(PUBLISHED_RATIO))
     if (rate := report.published_at_operations_per_j) is not None:
         listing.add_row("ours would be 1/35 of one that does", "", "", f"{rate / 1e9:,.0f} Gop/J")
@@ -86,7 +88,7 @@ def _parts(
     for name, value in _named(parts):
         share = f"{100 * value / total:.1f} %" if total else "-"
         listing.add_row(name, f"{scale * value:.4g}", share)
-    listing.add_row("[bold]all[/]", f"{scale * total:.4g}", "")
+    listing.add_row(Text("all", style="bold"), f"{scale * total:.4g}", "")
     return listing
 
 
@@ -103,8 +105,7 @@ def _named(parts: EnergyParts | TimeParts) -> Iterator[tuple[str, float]]:
 def _assumptions() -> Table:
     listing = table("What it rests on", "name", "value", "source", right=False)
     for name, assumption in ASSUMPTIONS.items():
-        source = escape(assumption.source)
-        listing.add_row(name, f"{assumption.value:.4g} {assumption.unit}", source)
+        listing.add_row(name, f"{assumption.value:.4g} {assumption.unit}", assumption.source)
     return listing
 
 

@@ -20,7 +20,7 @@ def become(module: str, options: list[str], what: str) -> None:
     if find_spec(module) is None:
         Terminal(as_json=False).note(
             f"{what} is not installed here: this is the light client. "
-            "Install the distribution [bold]starlab[/] to run it."
+            "Install the distribution starlab to run it."
         )
         raise typer.Exit(ExitCode.FAILED)
     sys.stdout.flush()

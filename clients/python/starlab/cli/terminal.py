@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Annotated, Any, Final, TextIO, cast
 
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import (
@@ -19,11 +19,11 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import Segment
 from rich.table import Table
-from rich.text import Text
 
 from starlab.board import Board
-from starlab.cli.ending import Interrupted, OutputFailed, ending_of, tell
+from starlab.cli.ending import Interrupted, OutputFailed, ending_of, printable, tell
 from starlab.cli.following import Attended, FollowingProgress
 from starlab.client import Client
 from starlab.errors import StarlabError
@@ -152,19 +152,34 @@ class Terminal:
         """Progress bars on standard error; a task has the field ``note``."""
         return FollowingProgress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._err,
             attended=lambda: self._attended,
         )
 
 
+class SafeConsole(Console):
+    """A console on which no text of a server's moves the cursor or passes for markup."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of something, those with text fit to be shown."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text.isprintable() or text == "\n":
+                yield segment
+            else:
+                yield Segment("\n".join(map(printable, text.split("\n"))), segment.style)
+
+
 def _console(stream: TextIO) -> Console:
-    console = Console(file=stream)
-    return console if console.width > 0 else Console(file=stream, width=80)
+    console = SafeConsole(file=stream, markup=False)
+    return console if console.width > 0 else SafeConsole(file=stream, width=80, markup=False)
 
 
 class Unfailing:
@@ -232,7 +247,7 @@ def as_list(shown: Table) -> str:
     for row in range(shown.row_count):
         lines += [""] if len(columns) > 1 else []
         for title, cells in columns:
-            said = str(Text.from_markup(str(cells[row])))
+            said = str(cells[row])
             lines += [f"{title}: {said}" if title else said] if said else []
     return "\n".join(lines)
 

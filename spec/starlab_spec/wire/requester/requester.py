@@ -35,7 +35,6 @@ from starlab_spec.wire.requester.terms import check_status
 from starlab_spec.wire.sending import SendWindow
 from starlab_spec.wire.transactions import Status
 
-_BYE: Final = Nak(Status.OK, "it said BYE")
 _BUSY: Final = int(FrameFlag.BUSY)
 _REPLAYED: Final = int(FrameFlag.REPLAYED)
 
@@ -327,7 +326,8 @@ class Requester:
     def _on_end(self, frame: Frame, now: float) -> None:
         """The board ends the session: what has no reply is in doubt."""
         if self._of_this_session(frame):
-            nak = codec.decode_nak(frame.payload) if frame.payload else _BYE
+            said = Nak(Status.OK, f"it said {FrameType(frame.type).name}")
+            nak = codec.decode_nak(frame.payload) if frame.payload else said
             self._end(EndReason.ENDED_BY_BOARD, nak.detail, nak.status)
 
     def _on_farewell(self, frame: Frame, now: float) -> None:

@@ -64,6 +64,20 @@ def test_the_last_fragment_again_brings_the_reply_again(table: Table, host: Host
     assert len(table.board.written) == 1
 
 
+def test_a_reply_that_is_sent_again_does_not_acknowledge_what_came_since(
+    table: Table, host: Host
+) -> None:
+    host.command(1, tr.start(1))
+    due = table.responder.deadline()
+    assert due is not None
+    table.now = due
+    table.responder.expire(due)
+    first, _ = split(host, 2, bytes(50), 50)
+    again, ack = table.deliver(codec.with_flags(first, LAST))
+    assert (again.type, again.acknowledged) == (FrameType.REPLY, 1)
+    assert ack.type == FrameType.ACK
+
+
 def test_fragments_that_contradict_each_other_are_dropped_and_counted(
     table: Table, host: Host
 ) -> None:

@@ -14,7 +14,7 @@ from starlab_spec.wire import codec
 from starlab_spec.wire import transactions as tr
 from starlab_spec.wire.frames import Event, EventKind, FrameFlag, FrameType, Hello
 from starlab_spec.wire.receiving import ACK_DELAY_S, REPEATED_S, ReceiveWindow
-from starlab_spec.wire.requester.events import EndReason, RequesterState
+from starlab_spec.wire.requester.events import EndReason, RequesterState, StatusCame
 
 ACK = FrameType.ACK
 ACK_BYTES = 60
@@ -88,6 +88,8 @@ def test_long_commands_and_replies_take_little_longer_without_acks(
     assert max(world.call(size) for _ in range(20)) < usual_s + 0.05
     assert world.sent[FrameType.COMMAND, True] < 20 * 1.1 * FRAGMENTS
     assert world.sent[FrameType.REPLY, False] < 20 * 1.1 * FRAGMENTS
+    told = world.sent[FrameType.STATUS, False] + world.sent[FrameType.STATUS_REQUEST, True]
+    assert told < 20 * 2 * 2 * FRAGMENTS / 8
     assert world.board.lifetime_pulses == 21
     assert world.ended is None
 
@@ -277,6 +279,20 @@ def test_a_status_that_nobody_asked_for_answers_no_question(board: BoardByHand) 
     assert [frame.type for frame in again] == [FrameType.STATUS_REQUEST]
     board.status(1, message=again[0].message)
     assert board.wait(0.9) == []
+
+
+def test_a_board_that_tells_twice_does_it_once_and_under_the_number_of_no_question() -> None:
+    world = opened(window=4)
+    world.swallows = of_types(ACK, towards=(False,))
+    asked = world.sent[FrameType.STATUS_REQUEST, True]
+    world.submit(tr.write_memory(0, bytes(5 * 1408)))
+    world.run_until(lambda: any(isinstance(event, StatusCame) for event in world.events))
+    world.run_until_answered()
+    assert world.sent[FrameType.STATUS_REQUEST, True] == asked
+    assert [e.request for e in world.events if isinstance(e, StatusCame)] == [0] * world.sent[
+        FrameType.STATUS, False
+    ]
+    assert world.sent[FrameType.STATUS, False] <= 3
 
 
 def test_a_reply_is_not_asked_for_while_parts_of_it_come(board: BoardByHand) -> None:

@@ -191,6 +191,8 @@ def test_where_a_cell_comes_out_of_the_dark_by_itself_no_dark_one_counts_as_virg
     found = judge(cells, EVERY, dark_too=True)
     np.testing.assert_array_equal(found.formed, conductance_uS > 1.0)
     assert not found.virgin.any()
+    was_asked = any(bool(mask[1, 1, 1]) for _, _, mask in cells.given)
+    assert was_asked == (until == 100), "one that was seen while it was watched needs no pulse"
 
 
 def test_what_was_in_doubt_stays_so() -> None:

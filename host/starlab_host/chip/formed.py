@@ -183,6 +183,7 @@ def _watch(cells: AskedCells, first: Look) -> _Watched:
     stays = np.ptp(seen_uS, axis=0) < _moved_uS(first)
     dark = _looked(seen_uS.mean(axis=0), first.code_uS).dark & stays
     is_hiding = (seen_uS.max(axis=0) >= LIT_uS) & _looked(lowest, first.code_uS).dark
+    is_hiding |= first.dark & sure
     return _Watched(sure, dark, bool(is_hiding.any()))
 
 

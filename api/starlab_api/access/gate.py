@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -31,6 +32,8 @@ _HOST: Final = re.compile(rf"({_NAME})(?::(\d{{1,5}}))?", re.ASCII)
 _ORIGIN: Final = re.compile(rf"([a-z][a-z0-9+.-]*)://({_NAME})(?::(\d{{1,5}}))?", re.ASCII | re.I)
 _PORTS: Final = {"http": "80", "https": "443"}
 _SCHEMES: Final = {"ws": "http", "wss": "https"}
+_KEPT: Final = 128
+"""Headers whose meaning is kept: clients send the same again with every call."""
 _READING: Final = frozenset({"GET", "HEAD"})
 _OURS: Final = frozenset({"same-origin", "none"})
 """`Sec-Fetch-Site` of the server's own pages, and of what a person typed."""
@@ -123,6 +126,7 @@ class Gate:
         raise ForeignOrigin("Sec-Fetch-Site", ", ".join(sites), sorted(_OURS))
 
 
+@lru_cache(_KEPT)
 def host_name(text: str) -> str:
     """The name or address of a `Host` header, without its port, in one form.
 
@@ -135,6 +139,7 @@ def host_name(text: str) -> str:
     return _address(parts[1])
 
 
+@lru_cache(_KEPT)
 def origin(text: str) -> str:
     """An origin in one form: lower case, without the port that its scheme implies.
 
@@ -161,6 +166,7 @@ def _own_origin(scope: Scope, host: str) -> str:
     return origin(f"{_SCHEMES.get(scheme, scheme)}://{host}")
 
 
+@lru_cache(_KEPT)
 def _address(name: str) -> str:
     """A name in lower case, an address as it is usually written."""
     name = name.strip("[]").lower().removesuffix(".")
@@ -171,6 +177,7 @@ def _address(name: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+@lru_cache(_KEPT)
 def _is_loopback(name: str) -> bool:
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -40,7 +40,7 @@ class Caller:
     def of(cls, request: Request) -> "Caller":
         """Who has sent a request. One with an Idempotency-Key may ask for the answer later."""
         key = request.headers.get("idempotency-key")
-        what = f"{request.method} {request.url.path}" + (f" ({key})" if key else "")
+        what = f"{request.method} {request.scope['path']}" + (f" ({key})" if key else "")
         request_id = request.headers.get("x-request-id")
         return cls(
             Work(what),

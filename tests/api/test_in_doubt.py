@@ -1,10 +1,13 @@
 """What a server with a journal tells after a crash: of the board, and of its own."""
 
+import io
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 from tests.api.conftest import Emulator
@@ -122,3 +125,26 @@ def test_two_servers_cannot_keep_their_journals_in_one_folder(
             server(emulator, tmp_path),
         ):
             pass
+
+
+def test_what_a_board_is_doing_is_not_in_doubt(own_emulator: Emulator, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    inputs, labels = np.zeros((200_000, 98), np.uint8), np.zeros(200_000, np.uint8)
+    np.savez(stream, inputs=inputs, labels=labels)
+    with server(own_emulator, tmp_path) as board, ThreadPoolExecutor(1) as pool:
+        learning = pool.submit(
+            board.post,
+            "/train-step",
+            content=stream.getvalue(),
+            headers={"Content-Type": "application/x-npz"},
+        )
+        while board.get("/journal").json()[-1]["state"] != "sent" and not learning.done():
+            pass
+        assert board.get("/in-doubt").json() == []
+        assert learning.result().status_code == 200
+
+
+def test_another_device_model_is_shown_at_once(own_emulator: Emulator) -> None:
+    with server(own_emulator, None) as board:
+        assert board.post("/emulator", json={"device_model": "linear"}).status_code == 200
+        assert board.get("").json()["device_model"] == "linear"
